@@ -1,0 +1,3 @@
+// Package port holds sets and ranges of port numbers and the text forms in
+// which operating systems write them.
+package port
