@@ -120,6 +120,18 @@ func (a Addr) IsLoopback() bool {
 	return a == Addr{15: 1}
 }
 
+// Engine is a way to read the TCP and UDP tables.
+type Engine string
+
+// The engines. Auto takes the BPF iterators where they can be loaded and
+// sock_diag elsewhere; see docs/performance.md for how they compare.
+const (
+	Auto     Engine = ""
+	Iterator Engine = "iter"  // BPF iterators or an error
+	Diag     Engine = "diag"  // sock_diag for the tables, BPF for what it does not say
+	Plain    Engine = "plain" // sock_diag alone
+)
+
 // Socket is one entry of the socket table. Readers reuse it from call to call:
 // copy what is to be kept.
 type Socket struct {
