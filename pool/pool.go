@@ -46,6 +46,9 @@ const (
 	HiddenSockets Reason = "hidden-sockets"
 	// Interrupted: the socket table changed so fast that no dump was consistent.
 	Interrupted Reason = "interrupted"
+	// Device: sockets bound to an interface and sockets bound to none share the
+	// tuple, perhaps the same ports of it.
+	Device Reason = "device"
 	// StepWidth: ip_local_port_step_width is set; its search has not been
 	// verified.
 	StepWidth Reason = "step-width"
@@ -88,7 +91,7 @@ type Pool struct {
 }
 
 // Exact reports whether Headroom is the number and not a bound.
-func (p *Pool) Exact() bool { return p.Headroom == p.HeadroomMax }
+func (p *Pool) Exact() bool { return len(p.Inexact) == 0 }
 
 // Used is the share of the capacity that is not available, 0 to 1, by the
 // cautious bound. A pool without any capacity is fully used.
