@@ -1,0 +1,23 @@
+//go:build !linux
+
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+)
+
+var errOther = fmt.Errorf("network namespaces exist on Linux only, this is %s: %w", runtime.GOOS, errors.ErrUnsupported)
+
+// Self returns the namespace of the calling thread.
+func Self() (Namespace, error) { return Namespace{}, errOther }
+
+// Find returns the namespace that spec names.
+func Find(string) (Namespace, error) { return Namespace{}, errOther }
+
+// All returns every namespace that has a process or a name.
+func All() ([]Namespace, error) { return nil, errOther }
+
+// Do runs f inside the namespace.
+func (Namespace) Do(func() error) error { return errOther }
