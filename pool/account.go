@@ -132,7 +132,7 @@ func (t *Table) tcpPool(k tuple, a *account, owners *socket.Owners, binds map[so
 
 	b, ok := binds[k.src]
 	if !ok {
-		b = t.bindRoom(&t.bindTCP, k.src)
+		b = t.bindRoom(k.src)
 		binds[k.src] = b
 	}
 	p.BindHeadroom, p.BindHeadroomMax = b.low, b.high
@@ -164,15 +164,17 @@ func (t *Table) holdSeconds(k tuple) float64 {
 // bindRoom counts the ports that bind(src, 0) without SO_REUSEADDR would get
 // (inet_csk_find_open_port): not reserved, and no socket of an equal local
 // address on them, whatever its peer and state.
-func (t *Table) bindRoom(o *occupancy, src socket.Addr) bindRoom {
-	taken, maybe := o.conflicts(src)
+func (t *Table) bindRoom(src socket.Addr) bindRoom {
+	taken, maybe := t.bindTCP.conflicts(src)
 	taken.Union(&t.reserved)
 	free := t.rng.Len() - taken.LenIn(t.rng)
 	b := bindRoom{low: free, high: free}
 	if t.rng.Len() == 3 && !taken.Contains(t.rng.Last) {
 		b.low, b.high = free-1, free-1 // never visited here either
 	}
-	maybe.Subtract(&t.reserved)
+	unseen := t.unseen()
+	maybe.Union(&unseen)
+	maybe.Subtract(&taken)
 	b.low -= maybe.LenIn(t.rng) + t.hidden
 	// Each search starts at a random place and leaves out one end of an odd range.
 	if t.rng.Odd() && t.rng.Len() > 3 && b.high > 0 && (!taken.Contains(t.rng.First) || !taken.Contains(t.rng.Last)) {

@@ -21,6 +21,7 @@ type Table struct {
 	exact       bool // Block is called for every bound port
 	hidden      int  // at most so many sockets hold a port without being listed
 	interrupted bool // the socket table could not be read consistently
+	questions   int  // sockets of which something that matters was not known
 
 	reserved port.Set // within the range
 	blocked  port.Set // within the range: reserved or bound or out of reach
@@ -128,6 +129,9 @@ func (t *Table) Add(s *socket.Socket, owner int32) {
 
 func (t *Table) addUDP(s *socket.Socket, owner int32) {
 	t.bindUDP.add(s)
+	if s.IPv6 && s.V6Only == socket.Unknown && !s.Src.Is4() {
+		t.questions++
+	}
 	a := t.udp[s.Src]
 	if a == nil {
 		a = &account{}
@@ -163,18 +167,17 @@ func (t *Table) addTCP(s *socket.Socket, owner int32) {
 	if t.blockers.seen[Listening].Contains(p) {
 		return // accepted here: the peer's port, not ours, makes the tuple differ
 	}
-	blocked := t.blocked.Contains(p)
-	if blocked && s.Auto == socket.Yes {
-		// Accepted by a listener that has gone, or connected while somebody else
-		// has bound the port: either way not a port this pool could have.
-		return
-	}
 	a := t.account(s)
 	a.states[s.State]++
 	t.own(a, owner)
-	if blocked {
-		if !t.reserved.Contains(p) {
+	if t.blocked.Contains(p) {
+		// Whoever did not get the port from connect() bound it, or was accepted on
+		// it by a listener that has gone: both keep the bucket bound.
+		if !t.reserved.Contains(p) && s.ByConnect != socket.Yes {
 			t.blockers.add(BoundFirst, p, owner)
+			if s.ByConnect == socket.Unknown && t.settings.Kernel.AtLeast(6, 18) {
+				t.questions++
+			}
 		}
 		return
 	}
@@ -188,6 +191,7 @@ func (t *Table) addTCP(s *socket.Socket, owner int32) {
 		return
 	case socket.Unknown:
 		a.maybeReusable++
+		t.questions++
 	}
 	if p == t.rng.First {
 		a.firstHeld = true
@@ -244,6 +248,27 @@ func (t *Table) reuse(src, dst socket.Addr, ifindex uint32) bool {
 		return src.IsLoopback() || dst.IsLoopback() || ifindex == loopbackIfindex
 	}
 	return false
+}
+
+// Questions reports whether something was not known that the BPF iterators can
+// tell: the age of TIME_WAIT entries that tcp_tw_reuse concerns, which sockets
+// bound a port, which IPv6 sockets occupy IPv4 as well.
+func (t *Table) Questions() bool { return t.questions > 0 }
+
+// unseen returns the ports that are bound though no socket was seen on them.
+func (t *Table) unseen() port.Set {
+	rest := t.blocked
+	rest.Subtract(&t.reserved)
+	for _, seen := range []*port.Set{&t.bindTCP.all4, &t.bindTCP.allDual, &t.bindTCP.allOnly6, &t.bindTCP.allMaybe, &t.blockers.seen[OutOfReach]} {
+		rest.Subtract(seen)
+	}
+	return rest
+}
+
+// Unseen returns how many ports are bound though no socket was seen on them.
+func (t *Table) Unseen() int {
+	rest := t.unseen()
+	return rest.Len()
 }
 
 // PortMap returns what each port is used for, or nil if the option was not set.

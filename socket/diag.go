@@ -45,9 +45,6 @@ const (
 // ignored by kernels before 6.8.
 const allStates = 1<<NumStates - 2
 
-// boundStates are those of sockets that hold a port and have no peer.
-const boundStates = 1<<Listen | 1<<BoundInactive
-
 var errTruncated = errors.New("sock_diag: message is cut short")
 
 // putHeader writes struct nlmsghdr for a dump request of the given length.
@@ -109,6 +106,23 @@ type kernelError int32
 
 func (e kernelError) Error() string {
 	return fmt.Sprintf("sock_diag: kernel answers errno %d", -int32(e))
+}
+
+// ends reports whether what one receive returned holds the end of the dump, or
+// nothing that could be followed.
+func ends(b []byte) bool {
+	ne := binary.NativeEndian
+	for len(b) >= nlmsgHdrLen {
+		n := ne.Uint32(b)
+		if n < nlmsgHdrLen || uint64(n) > uint64(len(b)) {
+			return true
+		}
+		if typ := ne.Uint16(b[4:]); typ == nlmsgDone || typ == nlmsgError {
+			return true
+		}
+		b = b[min(int(n+3)&^3, len(b)):]
+	}
+	return len(b) > 0
 }
 
 // parseDump takes apart what one receive returned and calls fn for each socket.
@@ -194,7 +208,7 @@ func parseSocket(b []byte, s *Socket) error {
 	s.Inode = uint64(ne.Uint32(b[68:]))
 	s.HalfOpenTimeWait = false
 	s.Remaining = 0
-	s.V6Only, s.Auto, s.Bound, s.Stale = Unknown, Unknown, Unknown, Unknown
+	s.V6Only, s.Auto, s.ByConnect, s.Bound, s.Stale = Unknown, Unknown, Unknown, Unknown, Unknown
 
 	if s.Proto == TCP {
 		switch {

@@ -14,7 +14,7 @@ import (
 // namespaces. With the BPF iterators it reads every process at once; without,
 // it walks /proc/PID/fd as far as it is allowed to.
 func (r *Reader) Owners(ctx context.Context) (*Owners, error) {
-	if r.iters == nil {
+	if r.load() != nil {
 		return procOwners(ctx, "/proc")
 	}
 	o := newOwners()

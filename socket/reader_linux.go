@@ -15,28 +15,20 @@ import (
 // are changed between calls.
 type Reader struct {
 	engine Engine
+	loaded bool
 	iters  *iterators
 	noIter error // why iters is nil
 	buf    []byte
 	seq    uint32
 }
 
-// NewReader returns a reader. That the BPF iterators cannot be used is no error
-// unless they are asked for by name: see [Reader.Limited].
+// NewReader returns a reader.
 func NewReader(engine Engine) (*Reader, error) {
-	r := &Reader{engine: engine, buf: make([]byte, 64<<10)}
 	switch engine {
-	case Auto, Iterator, Diag:
-		r.iters, r.noIter = loadIterators()
-		if r.noIter != nil && engine == Iterator {
-			return nil, r.noIter
-		}
-	case Plain:
-		r.noIter = errors.New("BPF was not to be used")
-	default:
-		return nil, fmt.Errorf("unknown engine %q: want iter, diag or plain", engine)
+	case Auto, Iterator, Diag, Plain:
+		return &Reader{engine: engine, buf: make([]byte, 64<<10)}, nil
 	}
-	return r, nil
+	return nil, fmt.Errorf("unknown engine %q: want iter, diag or plain", engine)
 }
 
 // Close releases what the reader holds in the kernel.
@@ -47,13 +39,22 @@ func (r *Reader) Close() error {
 	return r.iters.close()
 }
 
+// load loads the BPF iterators when they are first needed.
+func (r *Reader) load() error {
+	if !r.loaded {
+		r.loaded = true
+		if r.engine == Plain {
+			r.noIter = errors.New("BPF was not to be used")
+		} else {
+			r.iters, r.noIter = loadIterators()
+		}
+	}
+	return r.noIter
+}
+
 // Limited returns nil when the reader can learn the state of bind buckets and
 // the age of TIME_WAIT entries, or the reason why it cannot.
-func (r *Reader) Limited() error { return r.noIter }
-
-// Iterates reports whether [Reader.TCP] and [Reader.UDP] read by BPF iterators,
-// which list no bound and unconnected sockets.
-func (r *Reader) Iterates() bool { return r.iters != nil && r.engine != Diag }
+func (r *Reader) Limited() error { return r.load() }
 
 // Buckets returns, for each network namespace by its inode number, the ports
 // whose bind bucket is owned by an explicit bind: those that every connect()
@@ -61,8 +62,8 @@ func (r *Reader) Iterates() bool { return r.iters != nil && r.engine != Diag }
 // once and returns an error that says why when the state of the buckets cannot
 // be read.
 func (r *Reader) Buckets(ctx context.Context) (map[uint32]*port.Set, error) {
-	if r.iters == nil {
-		return nil, r.noIter
+	if err := r.load(); err != nil {
+		return nil, err
 	}
 	bound := make(map[uint32]*port.Set)
 	err := r.iters.run(ctx, r.iters.buckets, bucketLen, r.buf, func(b []byte) error {
@@ -89,20 +90,34 @@ func (r *Reader) Buckets(ctx context.Context) (map[uint32]*port.Set, error) {
 	return bound, nil
 }
 
-// TCP calls fn for each TCP socket of the namespace, TIME_WAIT and requests
-// included; listening sockets come first. interrupted says that the kernel
-// found its table changed in a way that makes the result inconsistent: begin
-// again with an empty account.
-func (r *Reader) TCP(ctx context.Context, fn func(*Socket) error) (interrupted bool, err error) {
-	if r.Iterates() {
-		return false, r.iters.sockets(ctx, progTCP, TCP, r.buf, fn)
+// StartTCP asks sock_diag for the TCP sockets of the namespace, TIME_WAIT and
+// requests included, listening sockets first. idle asks for those too that hold
+// a port and neither listen nor connect, which costs a walk of its own; kernels
+// before 6.8 have none to show.
+func (r *Reader) StartTCP(ctx context.Context, idle bool) (*Dump, error) {
+	states := uint32(allStates)
+	if !idle {
+		states &^= 1 << BoundInactive
 	}
-	return r.dump(ctx, TCP, tcpRequest(r.next(), allStates, false), fn)
+	return start(ctx, TCP, tcpRequest(r.next(), states, false))
 }
 
-// UDP calls fn for each UDP socket of the namespace.
-func (r *Reader) UDP(ctx context.Context, fn func(*Socket) error) (interrupted bool, err error) {
-	if r.Iterates() {
+// IterateTCP calls fn for each TCP socket of the namespace but those that neither
+// listen nor connect, with what only BPF iterators know of it.
+func (r *Reader) IterateTCP(ctx context.Context, fn func(*Socket) error) error {
+	if err := r.load(); err != nil {
+		return err
+	}
+	return r.iters.sockets(ctx, progTCP, TCP, r.buf, fn)
+}
+
+// UDP calls fn for each UDP socket of the namespace, by BPF iterator if
+// exact.
+func (r *Reader) UDP(ctx context.Context, exact bool, fn func(*Socket) error) (interrupted bool, err error) {
+	if exact {
+		if err := r.load(); err != nil {
+			return false, err
+		}
 		return false, r.iters.sockets(ctx, progUDP, UDP, r.buf, fn)
 	}
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
@@ -125,12 +140,6 @@ func (r *Reader) UserPorts(ctx context.Context, fn func(*Socket) error) (interru
 	})
 }
 
-// DiagTCP is TCP by sock_diag whatever the engine: only sock_diag tells how long
-// a TIME_WAIT still lasts.
-func (r *Reader) DiagTCP(ctx context.Context, fn func(*Socket) error) (interrupted bool, err error) {
-	return r.dump(ctx, TCP, tcpRequest(r.next(), allStates, false), fn)
-}
-
 // BoundInactive calls fn for each socket that holds a port by bind() and neither
 // listens nor connects. Before Linux 6.8 sock_diag has none to show.
 func (r *Reader) BoundInactive(ctx context.Context, fn func(*Socket) error) (interrupted bool, err error) {
@@ -142,51 +151,135 @@ func (r *Reader) next() uint32 {
 	return r.seq
 }
 
-// dump sends one dump request over a socket of its own and takes in the answer
-// through the reader's one buffer.
-func (r *Reader) dump(ctx context.Context, proto Proto, req []byte, fn func(*Socket) error) (interrupted bool, err error) {
+// A Dump is an answer of sock_diag that is on its way: the kernel is asked and
+// the answer taken in beside whatever else is done, until [Dump.Each] looks at
+// it.
+type Dump struct {
+	proto  Proto
+	full   chan received
+	free   chan []byte
+	cancel context.CancelFunc
+}
+
+// received is one receive: a buffer, or why there is none.
+type received struct {
+	buf []byte
+	err error
+}
+
+// The answer comes in pieces of 32 KiB at most (netlink_recvmsg), and so many of
+// them may wait to be looked at: 8 MiB, as much as the kernel writes while BPF
+// programs are loaded.
+const (
+	pieceLen  = 32 << 10
+	maxPieces = 256
+)
+
+// start sends one dump request over a socket of its own, in the network namespace
+// of the calling thread, and begins to take in the answer.
+func start(ctx context.Context, proto Proto, req []byte) (*Dump, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
-		return false, fmt.Errorf("open sock_diag: %w", err)
+		return nil, fmt.Errorf("open sock_diag: %w", err)
 	}
-	defer unix.Close(fd)
 	if err := unix.Sendto(fd, req, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return false, fmt.Errorf("ask sock_diag for %s sockets: %w", proto, diagError(err))
+		unix.Close(fd)
+		return nil, fmt.Errorf("ask sock_diag for %s sockets: %w", proto, diagError(err))
 	}
-	s := Socket{Proto: proto}
-	for {
-		if err := ctx.Err(); err != nil {
-			return interrupted, err
+	ctx, cancel := context.WithCancel(ctx)
+	d := &Dump{proto: proto, full: make(chan received, maxPieces), free: make(chan []byte, maxPieces), cancel: cancel}
+	go d.receive(ctx, fd)
+	return d, nil
+}
+
+// receive takes in the answer to its end, reusing the buffers that were looked
+// at.
+func (d *Dump) receive(ctx context.Context, fd int) {
+	defer unix.Close(fd)
+	defer close(d.full)
+	for made := 0; ; {
+		var buf []byte
+		select {
+		case buf = <-d.free:
+		default:
+			if made < maxPieces {
+				buf = make([]byte, pieceLen)
+				made++
+				break
+			}
+			select {
+			case buf = <-d.free:
+			case <-ctx.Done():
+			}
 		}
-		n, _, flags, _, err := unix.Recvmsg(fd, r.buf, nil, 0)
+		if err := ctx.Err(); err != nil {
+			d.full <- received{err: err}
+			return
+		}
+		n, _, flags, _, err := unix.Recvmsg(fd, buf, nil, 0)
 		switch {
 		case errors.Is(err, unix.EINTR):
+			d.free <- buf
 			continue
 		case err != nil:
-			return interrupted, fmt.Errorf("read sock_diag: %w", err)
+			err = fmt.Errorf("read sock_diag: %w", err)
 		case n == 0:
-			return interrupted, errors.New("read sock_diag: the kernel closed the dump early")
+			err = errors.New("read sock_diag: the kernel closed the dump early")
 		case flags&unix.MSG_TRUNC != 0:
-			return interrupted, fmt.Errorf("read sock_diag: a message is longer than %d bytes", len(r.buf))
+			err = fmt.Errorf("read sock_diag: a message is longer than %d bytes", len(buf))
 		}
-		st, err := parseDump(r.buf[:n], &s, fn)
+		d.full <- received{buf[:max(n, 0)], err}
+		if err != nil || ends(buf[:n]) {
+			return
+		}
+	}
+}
+
+// Each calls fn for each socket of the answer. interrupted says that the kernel
+// found its table changed in a way that makes the answer inconsistent.
+func (d *Dump) Each(fn func(*Socket) error) (interrupted bool, err error) {
+	defer d.Close()
+	s := Socket{Proto: d.proto}
+	for r := range d.full {
+		if r.err != nil {
+			return interrupted, r.err
+		}
+		st, err := parseDump(r.buf, &s, fn)
 		interrupted = interrupted || st.interrupted
 		if err != nil {
 			var ke kernelError
 			if errors.As(err, &ke) {
-				err = fmt.Errorf("dump %s sockets: %w", proto, diagError(unix.Errno(-ke)))
+				err = fmt.Errorf("dump %s sockets: %w", d.proto, diagError(unix.Errno(-ke)))
 			}
 			return interrupted, err
 		}
 		if st.done {
 			return interrupted, nil
 		}
+		d.free <- r.buf[:cap(r.buf)]
 	}
+	return interrupted, errors.New("read sock_diag: the answer has no end")
+}
+
+// Close gives up the rest of the answer.
+func (d *Dump) Close() {
+	d.cancel()
+	for range d.full { // until the receiver has gone
+	}
+}
+
+// dump asks and looks at the answer.
+func (r *Reader) dump(ctx context.Context, proto Proto, req []byte, fn func(*Socket) error) (interrupted bool, err error) {
+	d, err := start(ctx, proto, req)
+	if err != nil {
+		return false, err
+	}
+	return d.Each(fn)
 }
 
 // diagError adds what to do to the errors that have a cure.
 func diagError(err error) error {
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPROTONOSUPPORT) {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("%w: this kernel has no inet_diag; load the modules tcp_diag and udp_diag", err)
 	}
 	return err

@@ -12,10 +12,12 @@ const (
 	recordLen = 64
 	ownedLen  = 80
 
-	flagV6Only   = 1
-	flagStale    = 2
-	flagTimeWait = 4
-	flagUserPort = 8
+	flagV6Only     = 1
+	flagStale      = 2
+	flagTimeWait   = 4
+	flagUserPort   = 8
+	flagByConnect  = 16
+	flagNotConnect = 32
 )
 
 var errRecord = errors.New("BPF iterator: record is malformed")
@@ -35,7 +37,13 @@ func parseRecord(b []byte, s *Socket) error {
 	s.Ifindex, s.UID = ne.Uint32(b[40:]), ne.Uint32(b[44:])
 	s.Inode = ne.Uint64(b[48:])
 	s.V6Only = TriOf(flags&flagV6Only != 0)
-	s.Bound, s.Remaining = Unknown, 0
+	s.Bound, s.Remaining, s.ByConnect = Unknown, 0, Unknown
+	switch {
+	case flags&flagByConnect != 0:
+		s.ByConnect = Yes
+	case flags&flagNotConnect != 0:
+		s.ByConnect = No
+	}
 	if flags&flagTimeWait != 0 {
 		s.HalfOpenTimeWait = s.State == FinWait2
 		s.Auto, s.Stale = Unknown, TriOf(flags&flagStale != 0)

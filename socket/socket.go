@@ -120,15 +120,16 @@ func (a Addr) IsLoopback() bool {
 	return a == Addr{15: 1}
 }
 
-// Engine is a way to read the TCP and UDP tables.
+// Engine is a way to read the TCP table.
 type Engine string
 
-// The engines. Auto takes the BPF iterators where they can be loaded and
-// sock_diag elsewhere; see docs/performance.md for how they compare.
+// The engines; docs/performance.md compares them.
 const (
+	// Auto reads by sock_diag, and by BPF iterators if sock_diag left open what
+	// decides a number.
 	Auto     Engine = ""
-	Iterator Engine = "iter"  // BPF iterators or an error
-	Diag     Engine = "diag"  // sock_diag for the tables, BPF for what it does not say
+	Iterator Engine = "iter"  // BPF iterators
+	Diag     Engine = "diag"  // sock_diag, and BPF for the bind buckets only
 	Plain    Engine = "plain" // sock_diag alone
 )
 
@@ -155,9 +156,12 @@ type Socket struct {
 
 	// V6Only is IPV6_V6ONLY, of AF_INET6 sockets.
 	V6Only Tri
-	// Auto says that the kernel chose the port (no SOCK_BINDPORT_LOCK). Unknown
-	// behind TIME_WAIT.
+	// Auto says that the kernel chose the port (no SOCK_BINDPORT_LOCK), be it in
+	// connect() or in bind() to port 0. Unknown behind TIME_WAIT.
 	Auto Tri
+	// ByConnect says that the port was chosen in connect() (SOCK_CONNECT_BIND).
+	// Unknown before Linux 6.18.
+	ByConnect Tri
 	// Bound says that the port's bind bucket is owned by an explicit bind, so
 	// that connect() passes over the port whoever asks (fastreuse or
 	// fastreuseport ≥ 0 in inet_bind_bucket).

@@ -137,18 +137,16 @@ func (a *app) command() *cobra.Command {
 	p.StringVar(&a.netns, "netns", "", "measure this network namespace: a `name` under /run/netns, a path, or a process id")
 	p.BoolVarP(&a.allNamespaces, "all-namespaces", "A", false, "measure every network namespace that has a process or a name")
 	p.BoolVar(&a.noBPF, "no-bpf", false, "read by sock_diag alone, without BPF iterators")
-	root.MarkFlagsMutuallyExclusive("netns", "all-namespaces")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(check, a.roomCommand(), a.poolsCommand(), a.portsCommand(), a.settingsCommand(), a.versionCommand())
-	root.CompletionOptions.DisableDefaultCmd = false
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = noArgs
 		}
 	}
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := cmd.ValidateFlagGroups(); err != nil {
-			return usageError{err}
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if a.netns != "" && a.allNamespaces {
+			return usagef("--netns names one namespace and --all-namespaces means all: want one of the two")
 		}
 		return nil
 	}

@@ -14,7 +14,7 @@ import (
 // Options choose what is measured.
 type Options struct {
 	Namespaces []netns.Namespace
-	Engine     socket.Engine // how the socket tables are read
+	Engine     socket.Engine // how the TCP table is read
 	Owners     bool          // find out who holds the ports
 	Map        bool          // keep what each port is used for
 	MapProto   socket.Proto  // by this protocol

@@ -3,7 +3,6 @@ package survey
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -19,11 +18,13 @@ import (
 type measure struct {
 	Options
 	reader    *socket.Reader
-	limited   error                // why the buckets are not known
-	bound     map[uint32]*port.Set // by namespace; nil when not known
-	owners    *socket.Owners
-	listsIdle bool // sock_diag lists bound and unconnected sockets
+	listsIdle bool // sock_diag lists bound and unconnected sockets: since 6.8
 	cgroups   map[int]string
+
+	prepared bool
+	limited  error                // why the buckets are not known
+	bound    map[uint32]*port.Set // ports with bound buckets, by namespace
+	owners   *socket.Owners
 }
 
 // attempts is how often an interrupted dump is repeated.
@@ -39,28 +40,11 @@ func Each(ctx context.Context, opt Options, fn func(*View) error) error {
 		return err
 	}
 	defer r.Close()
-
-	m := measure{Options: opt, reader: r, limited: r.Limited(), cgroups: make(map[int]string)}
-	if m.limited == nil {
-		if m.bound, err = r.Buckets(ctx); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			m.limited = err
-		}
-	}
 	release, err := host.KernelRelease("/")
 	if err != nil {
 		return err
 	}
-	m.listsIdle = release.AtLeast(6, 8)
-	// Kernels before 6.8 show bound and unconnected sockets to nobody: they are
-	// found among the open files.
-	if opt.Owners || !m.listsIdle && m.limited == nil {
-		if m.owners, err = r.Owners(ctx); err != nil {
-			return fmt.Errorf("find who holds the sockets: %w", err)
-		}
-	}
+	m := measure{Options: opt, reader: r, listsIdle: release.AtLeast(6, 8), cgroups: make(map[int]string)}
 	seen := 0
 	for i, ns := range opt.Namespaces {
 		if opt.Progress != nil {
@@ -73,7 +57,7 @@ func Each(ctx context.Context, opt Options, fn func(*View) error) error {
 			}
 			return fn(v)
 		})
-		if errors.Is(err, netns.ErrGone) && len(opt.Namespaces) > 1 {
+		if Vanished(err) && len(opt.Namespaces) > 1 {
 			continue
 		}
 		if err != nil {
@@ -87,36 +71,81 @@ func Each(ctx context.Context, opt Options, fn func(*View) error) error {
 	return nil
 }
 
+// prepare learns, once for all namespaces, which ports are bound and whose the
+// sockets are.
+func (m *measure) prepare(ctx context.Context) error {
+	if m.prepared {
+		return nil
+	}
+	m.prepared = true
+	var err error
+	if m.limited = m.reader.Limited(); m.limited == nil {
+		if m.bound, err = m.reader.Buckets(ctx); err != nil {
+			m.limited = err
+		}
+	}
+	// Where sock_diag does not list bound and unconnected sockets, they are found
+	// among the open files.
+	if m.Options.Owners || !m.listsIdle && m.limited == nil {
+		if m.owners, err = m.reader.Owners(ctx); err != nil {
+			return fmt.Errorf("find who holds the sockets: %w", err)
+		}
+	}
+	return ctx.Err()
+}
+
 // namespace measures the namespace that the calling thread is in.
+//
+// sock_diag is asked first: it is the faster on most hosts. If what it said left
+// open something that decides a number, which only the BPF iterators know, the
+// table is read again by those.
 func (m *measure) namespace(ctx context.Context, ns netns.Namespace) (*View, error) {
 	settings, err := host.Read("/")
 	if err != nil {
 		return nil, err
 	}
-	v := &View{Namespace: ns, Settings: settings, Limited: m.limited, cgroups: m.cgroups}
-	if m.Options.Owners {
-		v.Owners = m.owners
-	}
-	for try := range attempts {
-		interrupted, err := m.read(ctx, v)
-		if err != nil {
+	v := &View{Namespace: ns, Settings: settings, cgroups: m.cgroups}
+	iterate := m.Engine == socket.Iterator || m.Engine == socket.Auto && settings.TWReuse == 1
+	for try := 1; ; try++ {
+		interrupted, err := m.read(ctx, v, iterate)
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if !interrupted {
-			break
-		}
-		if try == attempts-1 {
+		case interrupted && try < attempts:
+			continue
+		case interrupted:
 			v.Table.Interrupted()
+		case !iterate && m.Engine == socket.Auto && m.limited == nil && v.Table.Questions():
+			iterate = true
+			continue
 		}
+		return v, nil
 	}
-	return v, nil
 }
 
 // read fills a fresh table.
-func (m *measure) read(ctx context.Context, v *View) (interrupted bool, err error) {
-	exact := m.bound != nil
-	t := pool.New(v.Settings, exact, pool.Options{Owners: v.Owners != nil, Map: m.Map, MapProto: m.MapProto})
-	v.Table, v.Sockets, v.PortBound = t, nil, socket.Unknown
+func (m *measure) read(ctx context.Context, v *View, iterate bool) (interrupted bool, err error) {
+	// The answer comes in while the BPF programs are loaded.
+	idle := m.Engine == socket.Plain || m.Port != 0
+	var dump *socket.Dump
+	if !iterate || m.Port != 0 {
+		if dump, err = m.reader.StartTCP(ctx, idle); err != nil {
+			return false, err
+		}
+		defer dump.Close()
+	}
+	if err := m.prepare(ctx); err != nil {
+		return false, err
+	}
+	exact := m.limited == nil
+	if !exact && dump == nil {
+		return false, m.limited // iterators were asked for by name
+	}
+	t := pool.New(v.Settings, exact, pool.Options{Owners: m.Options.Owners, Map: m.Map, MapProto: m.MapProto})
+	v.Table, v.Limited, v.Sockets, v.PortBound = t, m.limited, nil, socket.Unknown
+	if m.Options.Owners {
+		v.Owners = m.owners
+	}
 	live := 0 // TCP sockets that the kernel counts as allocated
 	add := func(s *socket.Socket) error {
 		owner := v.Owners.Of(s.Inode)
@@ -141,10 +170,9 @@ func (m *measure) read(ctx context.Context, v *View) (interrupted bool, err erro
 			for p := range set.All() {
 				t.Block(p)
 			}
-		}
-		if m.Port != 0 {
-			set := m.bound[uint32(v.Namespace.ID)]
-			v.PortBound = socket.TriOf(set != nil && set.Contains(m.Port))
+			v.PortBound = socket.TriOf(set.Contains(m.Port))
+		} else {
+			v.PortBound = socket.No
 		}
 	} else {
 		note(m.reader.UserPorts(ctx, func(s *socket.Socket) error {
@@ -155,32 +183,24 @@ func (m *measure) read(ctx context.Context, v *View) (interrupted bool, err erro
 			return nil
 		}))
 	}
-	switch {
-	case m.Port != 0:
-		// Only sock_diag tells how long a TIME_WAIT still lasts.
-		note(m.reader.DiagTCP(ctx, add))
-		if !m.listsIdle {
-			m.idle(v, add)
-		}
-	case exact && m.reader.Iterates():
-		// The iterator lists no idle sockets.
-		if m.listsIdle {
-			note(m.reader.BoundInactive(ctx, add))
-		} else {
-			m.idle(v, add)
-		}
-		note(m.reader.TCP(ctx, add))
-	default:
-		note(m.reader.TCP(ctx, add))
-		if !m.listsIdle {
-			m.idle(v, add)
-		}
+	if !idle && m.owners != nil {
+		m.idle(v, add)
 	}
-	note(m.reader.UDP(ctx, add))
+	if dump != nil {
+		note(dump.Each(add))
+	} else {
+		note(false, m.reader.IterateTCP(ctx, add))
+	}
+	if !idle && m.listsIdle && (!exact || t.Unseen() > 0) {
+		// A bound port with no socket on it in sight: who holds it has no file that
+		// we may see.
+		note(m.reader.BoundInactive(ctx, add))
+	}
+	note(m.reader.UDP(ctx, iterate, add))
 	if err != nil {
 		return interrupted, err
 	}
-	if !m.listsIdle && m.limited != nil {
+	if !m.listsIdle && !exact {
 		n, err := allocated()
 		if err != nil {
 			return interrupted, err
@@ -192,9 +212,6 @@ func (m *measure) read(ctx context.Context, v *View) (interrupted bool, err erro
 
 // idle adds the bound and unconnected sockets that were found among the files.
 func (m *measure) idle(v *View, add func(*socket.Socket) error) {
-	if m.owners == nil {
-		return
-	}
 	for _, s := range m.owners.Bound[uint32(v.Namespace.ID)] {
 		_ = add(&s)
 	}

@@ -31,6 +31,7 @@ enum bpf_map_type { BPF_MAP_TYPE_ARRAY = 2 };
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
 #define SOCK_BINDPORT_LOCK 8
+#define SOCK_CONNECT_BIND 16 /* since 6.18 */
 #define S_IFMT 00170000
 #define S_IFSOCK 0140000
 
@@ -155,7 +156,8 @@ struct tcp_sock;
 struct inet_timewait_sock {
 	struct sock_common __tw_common;
 	unsigned char tw_substate;
-	__u32 tw_entry_stamp; /* ms, since 6.14 */
+	unsigned int tw_connect_bind : 1; /* since 6.18 */
+	__u32 tw_entry_stamp;		  /* ms, since 6.14 */
 };
 
 struct tcp_timewait_sock {

@@ -49,6 +49,8 @@ struct owned {
 #define FLAG_STALE 2	 /* TIME_WAIT that tcp_tw_reuse may let go */
 #define FLAG_TIMEWAIT 4	 /* a TIME_WAIT entry, whatever its substate */
 #define FLAG_USERPORT 8	 /* the port was asked for by bind() */
+#define FLAG_BYCONNECT 16 /* the port was chosen by connect() */
+#define FLAG_NOTCONNECT 32 /* it was not; neither flag before 6.18 */
 
 /*
  * The bind hash has at most 65,536 heads (tcp_init). An array map stands for
@@ -236,6 +238,23 @@ static __always_inline void mapped(__u8 *to, __be32 addr)
 DEFINE_DESCRIBE(describe, LOAD, LOAD_ADDR, BPF_CORE_READ_BITFIELD)
 DEFINE_DESCRIBE(describe_probed, BPF_CORE_READ, PROBE_ADDR, BPF_CORE_READ_BITFIELD_PROBED)
 
+/* chosen says how a socket came by its port. */
+static __always_inline __u8 chosen(bool byconnect)
+{
+	if (!bpf_core_field_exists(struct inet_timewait_sock, tw_connect_bind))
+		return 0;
+	return byconnect ? FLAG_BYCONNECT : FLAG_NOTCONNECT;
+}
+
+static __always_inline __u8 locks(__u64 userlocks)
+{
+	__u8 flags = chosen(userlocks & SOCK_CONNECT_BIND);
+
+	if (userlocks & SOCK_BINDPORT_LOCK)
+		flags |= FLAG_USERPORT;
+	return flags;
+}
+
 /* full fills in what only a full socket has. */
 static __always_inline void full(struct record *r, struct sock *sk)
 {
@@ -243,8 +262,7 @@ static __always_inline void full(struct record *r, struct sock *sk)
 		return;
 	/* A null pointer on the way reads as 0. */
 	r->inode = sk->sk_socket->file->f_inode->i_ino;
-	if (BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK)
-		r->flags |= FLAG_USERPORT;
+	r->flags |= locks(BPF_CORE_READ_BITFIELD(sk, sk_userlocks));
 }
 
 /*
@@ -289,6 +307,8 @@ int tcp(struct bpf_iter__tcp *ctx)
 		r.state = tw->tw_sk.tw_substate;
 		if (r.state == TCP_TIME_WAIT && stale(tw, skc->skc_net.net))
 			r.flags |= FLAG_STALE;
+		if (bpf_core_field_exists(tw->tw_sk.tw_connect_bind))
+			r.flags |= chosen(BPF_CORE_READ_BITFIELD(&tw->tw_sk, tw_connect_bind));
 	} else if (r.state != TCP_NEW_SYN_RECV) {
 		full(&r, (struct sock *)bpf_skc_to_tcp_sock(skc));
 	}
@@ -340,8 +360,7 @@ int files(struct bpf_iter__task_file *ctx)
 	if (o.r.protocol != IPPROTO_TCP && o.r.protocol != IPPROTO_UDP)
 		return 0;
 	o.r.inode = inode->i_ino;
-	if (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SOCK_BINDPORT_LOCK)
-		o.r.flags |= FLAG_USERPORT;
+	o.r.flags |= locks(BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks));
 	o.r.netns = BPF_CORE_READ((struct sock_common *)sk, skc_net.net, ns.inum);
 	o.r.tgid = task->tgid;
 	BPF_CORE_READ_INTO(&o.comm, task, group_leader, comm);
