@@ -3,6 +3,7 @@ package survey
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -107,10 +108,17 @@ func (m *measure) namespace(ctx context.Context, ns netns.Namespace) (*View, err
 	v := &View{Namespace: ns, Settings: settings, cgroups: m.cgroups}
 	iterate := m.Engine == socket.Iterator || m.Engine == socket.Auto && settings.TWReuse == 1
 	for try := 1; ; try++ {
-		interrupted, err := m.read(ctx, v, iterate)
+		interrupted, missed, err := m.read(ctx, v, iterate)
 		switch {
 		case err != nil:
 			return nil, err
+		case missed && try < attempts:
+			m.prepared = false // a listener may be younger than the walk
+			continue
+		case missed:
+			m.limited = errBuckets
+			m.bound = nil
+			continue
 		case interrupted && try < attempts:
 			continue
 		case interrupted:
@@ -123,28 +131,37 @@ func (m *measure) namespace(ctx context.Context, ns netns.Namespace) (*View, err
 	}
 }
 
-// read fills a fresh table.
-func (m *measure) read(ctx context.Context, v *View, iterate bool) (interrupted bool, err error) {
+// errBuckets says that the walk over the bind buckets went wrong. No kernel is
+// known where it does; but a number that is not exact must never be called so.
+var errBuckets = errors.New("the bind buckets that were read lack those of listening sockets")
+
+// read fills a fresh table. missed says that a listening socket was seen whose
+// bucket was not.
+func (m *measure) read(ctx context.Context, v *View, iterate bool) (interrupted, missed bool, err error) {
 	// The answer comes in while the BPF programs are loaded.
 	idle := m.Engine == socket.Plain || m.Port != 0
 	var dump *socket.Dump
 	if !iterate || m.Port != 0 {
 		if dump, err = m.reader.StartTCP(ctx, idle); err != nil {
-			return false, err
+			return false, false, err
 		}
 		defer dump.Close()
 	}
 	if err := m.prepare(ctx); err != nil {
-		return false, err
+		return false, false, err
 	}
 	exact := m.limited == nil
 	if !exact && dump == nil {
-		return false, m.limited // iterators were asked for by name
+		return false, false, m.limited // iterators were asked for by name
 	}
 	t := pool.New(v.Settings, exact, pool.Options{Owners: m.Options.Owners, Map: m.Map, MapProto: m.MapProto})
 	v.Table, v.Limited, v.Sockets, v.PortBound = t, m.limited, nil, socket.Unknown
 	if m.Options.Owners {
 		v.Owners = m.owners
+	}
+	bound := m.bound[uint32(v.Namespace.ID)]
+	if bound == nil {
+		bound = new(port.Set)
 	}
 	live := 0 // TCP sockets that the kernel counts as allocated
 	add := func(s *socket.Socket) error {
@@ -152,6 +169,9 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (interrupted 
 		t.Add(s, owner)
 		if s.Proto == socket.TCP && s.State != socket.TimeWait && !s.HalfOpenTimeWait && s.State != socket.SynRecv {
 			live++
+		}
+		if exact && s.State == socket.Listen && s.Ifindex == 0 && !bound.Contains(s.SrcPort) {
+			missed = true
 		}
 		if m.Port != 0 && s.SrcPort == m.Port {
 			v.keep(s, owner)
@@ -166,14 +186,10 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (interrupted 
 	}
 
 	if exact {
-		if set := m.bound[uint32(v.Namespace.ID)]; set != nil {
-			for p := range set.All() {
-				t.Block(p)
-			}
-			v.PortBound = socket.TriOf(set.Contains(m.Port))
-		} else {
-			v.PortBound = socket.No
+		for p := range bound.All() {
+			t.Block(p)
 		}
+		v.PortBound = socket.TriOf(bound.Contains(m.Port))
 	} else {
 		note(m.reader.UserPorts(ctx, func(s *socket.Socket) error {
 			t.Block(s.SrcPort)
@@ -198,16 +214,16 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (interrupted 
 	}
 	note(m.reader.UDP(ctx, iterate, add))
 	if err != nil {
-		return interrupted, err
+		return interrupted, missed, err
 	}
 	if !m.listsIdle && !exact {
 		n, err := allocated()
 		if err != nil {
-			return interrupted, err
+			return interrupted, missed, err
 		}
 		t.Hidden(max(0, n-live))
 	}
-	return interrupted, nil
+	return interrupted, missed, nil
 }
 
 // idle adds the bound and unconnected sockets that were found among the files.

@@ -94,7 +94,22 @@ struct walk {
 	struct hlist_node *node;
 };
 
-static __always_inline void begin(struct walk *w, struct bpf_iter_meta *meta, __u32 key, __u32 slice)
+/* next_head takes up the chain of the next head. */
+static __always_inline void next_head(struct walk *w)
+{
+	bpf_probe_read_kernel(&w->node, sizeof(w->node),
+			      w->heads +
+				      (__u64)w->at * bpf_core_type_size(struct inet_bind_hashbucket) +
+				      bpf_core_field_offset(struct inet_bind_hashbucket, chain));
+	w->at++;
+}
+
+/*
+ * begin takes up the first chain. It must not leave node a constant: before 6.7
+ * the verifier looks at the body of bpf_loop() with the first values only, and
+ * removes what those do not reach.
+ */
+static __always_inline bool begin(struct walk *w, struct bpf_iter_meta *meta, __u32 key, __u32 slice)
 {
 	struct inet_hashinfo *info = hashinfo();
 	__u32 size = BPF_CORE_READ(info, bhash_size);
@@ -105,6 +120,10 @@ static __always_inline void begin(struct walk *w, struct bpf_iter_meta *meta, __
 	w->end = w->at + slice;
 	if (w->end > size)
 		w->end = size;
+	if (w->at >= w->end)
+		return false;
+	next_head(w);
+	return true;
 }
 
 /* step goes to the next bucket and reports one that is bound; 1 at the end. */
@@ -117,11 +136,7 @@ static __always_inline int step(struct walk *w)
 	if (!node) {
 		if (w->at >= w->end)
 			return 1;
-		bpf_probe_read_kernel(&w->node, sizeof(w->node),
-				      w->heads +
-					      (__u64)w->at * bpf_core_type_size(struct inet_bind_hashbucket) +
-					      bpf_core_field_offset(struct inet_bind_hashbucket, chain));
-		w->at++;
+		next_head(w);
 		return 0;
 	}
 	tb = (void *)node - bpf_core_field_offset(struct inet_bind_bucket, node);
@@ -163,7 +178,8 @@ int buckets(struct bpf_iter__bpf_map_elem *ctx)
 
 	if (!key)
 		return 0;
-	begin(&w, ctx->meta, *key, SLICE);
+	if (!begin(&w, ctx->meta, *key, SLICE))
+		return 0;
 	bpf_loop(MAX_STEPS, turn, &w, 0);
 	finish(&w);
 	return 0;
@@ -178,7 +194,8 @@ int short_buckets(struct bpf_iter__bpf_map_elem *ctx)
 
 	if (!key)
 		return 0;
-	begin(&w, ctx->meta, *key, SHORT_SLICE);
+	if (!begin(&w, ctx->meta, *key, SHORT_SLICE))
+		return 0;
 	for (int i = 0; i < SHORT_STEPS; i++)
 		if (step(&w))
 			break;
