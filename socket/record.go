@@ -67,7 +67,8 @@ func parseBucket(b []byte) (netns uint32, port uint16, l3mdev int32) {
 	return ne.Uint32(b), ne.Uint16(b[4:]), int32(ne.Uint32(b[8:]))
 }
 
-// A file is an open file that is a socket: struct owned.
+// A file is an open file that is a socket: struct owned. But for a TCP socket
+// that is bound and no more, of the socket only protocol and inode are filled in.
 type file struct {
 	Socket
 	netns   uint32
@@ -88,6 +89,10 @@ func parseOwned(b []byte, f *file) error {
 	// Most files in a row belong to one process.
 	if f.command != string(comm[:n]) {
 		f.command = string(comm[:n])
+	}
+	if b[37] == 0 {
+		f.Socket = Socket{Proto: Proto(b[39]), Inode: ne.Uint64(b[48:])}
+		return nil
 	}
 	return parseRecord(b, &f.Socket)
 }

@@ -110,6 +110,9 @@ func (m *measure) namespace(ctx context.Context, ns netns.Namespace) (*View, err
 	for try := 1; ; try++ {
 		interrupted, missed, err := m.read(ctx, v, iterate)
 		switch {
+		case err != nil && errors.Is(err, errUnexact) && m.Engine == socket.Auto:
+			iterate = false
+			continue
 		case err != nil:
 			return nil, err
 		case missed && try < attempts:
@@ -135,6 +138,9 @@ func (m *measure) namespace(ctx context.Context, ns netns.Namespace) (*View, err
 // known where it does; but a number that is not exact must never be called so.
 var errBuckets = errors.New("the bind buckets that were read lack those of listening sockets")
 
+// errUnexact says that the iterators cannot be used, with the reason wrapped.
+var errUnexact = errors.New("this engine needs BPF")
+
 // read fills a fresh table. missed says that a listening socket was seen whose
 // bucket was not.
 func (m *measure) read(ctx context.Context, v *View, iterate bool) (interrupted, missed bool, err error) {
@@ -152,7 +158,7 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (interrupted,
 	}
 	exact := m.limited == nil
 	if !exact && dump == nil {
-		return false, false, m.limited // iterators were asked for by name
+		return false, false, fmt.Errorf("%w: %w", errUnexact, m.limited)
 	}
 	t := pool.New(v.Settings, exact, pool.Options{Owners: m.Options.Owners, Map: m.Map, MapProto: m.MapProto})
 	v.Table, v.Limited, v.Sockets, v.PortBound = t, m.limited, nil, socket.Unknown

@@ -32,6 +32,7 @@ enum bpf_map_type { BPF_MAP_TYPE_ARRAY = 2 };
 #define IPPROTO_UDP 17
 #define SOCK_BINDPORT_LOCK 8
 #define SOCK_CONNECT_BIND 16 /* since 6.18 */
+#define SOCK_STREAM 1
 #define S_IFMT 00170000
 #define S_IFSOCK 0140000
 
@@ -138,7 +139,18 @@ struct file {
 
 struct sock;
 
+struct proto_ops {
+	int family;
+};
+
+typedef enum {
+	SS_UNCONNECTED = 1,
+} socket_state;
+
 struct socket {
+	socket_state state;
+	short type;
+	const struct proto_ops *ops;
 	struct sock *sk;
 	struct file *file;
 };

@@ -349,19 +349,35 @@ int udp(struct bpf_iter__udp *ctx)
 	return 0;
 }
 
+/* idle describes a TCP socket that is bound and no more. */
+static __always_inline void idle(struct record *r, struct sock *sk)
+{
+	r->protocol = BPF_CORE_READ(sk, sk_protocol);
+	if (r->protocol != IPPROTO_TCP || !describe_probed(r, (struct sock_common *)sk)) {
+		r->family = 0;
+		return;
+	}
+	r->flags |= locks(BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks));
+	r->netns = BPF_CORE_READ((struct sock_common *)sk, skc_net.net, ns.inum);
+}
+
 /*
- * files writes one record, with its process, for each open file that is a TCP
- * or UDP socket, whatever the namespace.
+ * files writes one record, with its process, for each open file that is an
+ * internet socket, whatever the namespace. What costs here is memory that is
+ * not in the cache: struct sock is left alone but for a TCP socket that is bound
+ * and no more. The others are in tables that can be read without a file, and are
+ * found there by their inode; their family stays 0 here.
  */
 SEC("iter/task_file")
 int files(struct bpf_iter__task_file *ctx)
 {
-	struct task_struct *task = ctx->task;
+	struct task_struct *task = ctx->task, *leader;
 	struct file *file = ctx->file;
 	struct owned o = {};
 	struct inode *inode;
 	struct socket *so;
 	struct sock *sk;
+	int family;
 
 	if (!task || !file)
 		return 0;
@@ -370,17 +386,21 @@ int files(struct bpf_iter__task_file *ctx)
 		return 0;
 	/* A socket in a file system can be opened with O_PATH: no private data. */
 	so = file->private_data;
-	sk = BPF_CORE_READ(so, sk);
-	if (!sk || !describe_probed(&o.r, (struct sock_common *)sk))
-		return 0;
-	o.r.protocol = BPF_CORE_READ(sk, sk_protocol);
-	if (o.r.protocol != IPPROTO_TCP && o.r.protocol != IPPROTO_UDP)
+	family = BPF_CORE_READ(so, ops, family);
+	if (family != AF_INET && family != AF_INET6)
 		return 0;
 	o.r.inode = inode->i_ino;
-	o.r.flags |= locks(BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks));
-	o.r.netns = BPF_CORE_READ((struct sock_common *)sk, skc_net.net, ns.inum);
 	o.r.tgid = task->tgid;
-	BPF_CORE_READ_INTO(&o.comm, task, group_leader, comm);
+	leader = task->group_leader;
+	if (leader) {
+		for (int i = 0; i < sizeof(o.comm); i++)
+			o.comm[i] = leader->comm[i];
+	}
+	if (BPF_CORE_READ(so, state) == SS_UNCONNECTED && BPF_CORE_READ(so, type) == SOCK_STREAM) {
+		sk = BPF_CORE_READ(so, sk);
+		if (sk && BPF_CORE_READ((struct sock_common *)sk, skc_state) == TCP_CLOSE)
+			idle(&o.r, sk);
+	}
 	bpf_seq_write(ctx->meta->seq, &o, sizeof(o));
 	return 0;
 }

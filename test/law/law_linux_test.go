@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,7 +31,7 @@ import (
 var ne = binary.NativeEndian
 
 // tallies of what was compared, printed at the end.
-var scenarios, pools, exact, binds, udps, bounds atomic.Int64
+var scenarios, pools, exact, binds, udps, bounds, asked atomic.Int64
 
 // want is a statement to be proved.
 type want struct {
@@ -59,8 +60,8 @@ func TestHeadroomIsWhatTheKernelGrants(t *testing.T) {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(rt *rapid.T) { scenario(rt, release) })
-	fmt.Printf("%d scenarios: %d TCP pools (%d exact), %d bind(ip,0), %d UDP pools, %d bounds without BPF\n",
-		scenarios.Load(), pools.Load(), exact.Load(), binds.Load(), udps.Load(), bounds.Load())
+	fmt.Printf("%d scenarios: %d TCP pools (%d exact), %d bind(ip,0), %d UDP pools, %d bounds without BPF, %d answers of the command with and without capabilities\n",
+		scenarios.Load(), pools.Load(), exact.Load(), binds.Load(), udps.Load(), bounds.Load(), asked.Load())
 }
 
 // A pool to be tried, and how.
@@ -259,6 +260,19 @@ func (w *world) prove(rt *rapid.T) {
 	}
 	fail(w.measure(socket.Auto, ask(exactly, udpWant)))
 	fail(w.measure(socket.Plain, ask(loosely, udpLoose)))
+	// The first pool is asked of the command as well, by a process inside.
+	var said []want
+	if os.Getpid() != 1 || rapid.IntRange(0, 4).Draw(rt, "ask in the machine") == 0 {
+		for _, user := range []string{"all", "none"} {
+			answer, err := w.ask(trials[0].dial, trials[0].key.Src.String(), user)
+			fail(err)
+			said = append(said, answer)
+			asked.Add(1)
+		}
+		if said[0].low != exactly[0].low || said[0].max != exactly[0].max {
+			fail(fmt.Errorf("%s: %d to %d from inside, %d to %d from outside", said[0].what, said[0].low, said[0].max, exactly[0].low, exactly[0].max))
+		}
+	}
 
 	// rapid must hear of failures on its own goroutine.
 	prove := func(f func() error) {
@@ -271,6 +285,11 @@ func (w *world) prove(rt *rapid.T) {
 			got, err := fill(tr.dial)
 			if err == nil {
 				err = errors.Join(exactly[i].check(got), loosely[i].check(got))
+			}
+			if i == 0 && err == nil {
+				for _, s := range said {
+					err = errors.Join(err, s.check(got))
+				}
 			}
 			if err == nil && !exactly[i].exact && exactly[i].max-exactly[i].low != 1 {
 				err = fmt.Errorf("%s: bounds %d to %d are further apart than an odd range makes them", exactly[i].what, exactly[i].low, exactly[i].max)

@@ -15,6 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	asker()
 	vm.Init()
 	vm.Exit(m.Run())
 }

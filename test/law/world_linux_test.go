@@ -113,11 +113,17 @@ func (w *world) enter() error {
 	return nil
 }
 
-// run runs f inside the world.
+// run runs f inside the world. A panic, by which rapid ends a draw that leads
+// nowhere, goes to the caller.
 func (w *world) run(f func()) {
-	done := make(chan struct{})
-	w.do <- func() { defer close(done); f() }
-	<-done
+	done := make(chan any)
+	w.do <- func() {
+		defer func() { done <- recover() }()
+		f()
+	}
+	if p := <-done; p != nil {
+		panic(p)
+	}
 }
 
 // end closes everything.
