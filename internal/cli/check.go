@@ -310,7 +310,7 @@ func (a *app) printCheck(reports []*report, worst level) error {
 		pools += r.pools
 	}
 	if fine == len(reports) {
-		w.add("", "%s  %s, %s: none is running out of ports", a.paint(green, "OK"), count(len(reports), "namespace"), count(pools, "pool"))
+		w.lead(green, "OK  ", fmt.Sprintf("%s, %s: none is running out of ports", count(len(reports), "namespace"), count(pools, "pool")))
 	} else {
 		w.add("", "%d of %s fine", fine, count(len(reports), "namespace"))
 	}
@@ -329,7 +329,7 @@ func (a *app) printReport(r *report, label string) error {
 	if label != "" {
 		verdict = clean(label) + ": " + verdict
 	}
-	w.text = append(w.text, a.paint(r.level.sgr(), strings.ToUpper(r.level.String()))+"  "+a.wrap(verdict, "  "))
+	w.lead(r.level.sgr(), strings.ToUpper(r.level.String())+"  ", verdict)
 	quiet := r.level == levelOK && len(r.notes) == 0
 	if len(r.top) > 0 {
 		if err := w.flush(); err != nil {
@@ -355,7 +355,7 @@ func (a *app) printReport(r *report, label string) error {
 		w.add("", "  %s", b)
 	}
 	for _, n := range r.notes {
-		w.add("", "%s %s", a.paint(yellow, "!"), n.Text)
+		w.lead(yellow, "! ", n.Text)
 	}
 	return w.flush()
 }
@@ -365,6 +365,7 @@ func poolTable(list []shown) *table {
 	t := &table{
 		head:  []string{"HELD", "OF", "USED", "LEFT", "TIME_WAIT", "CEILING", "SOURCE", "DESTINATION", "TOP HOLDER"},
 		right: map[int]bool{0: true, 1: true, 2: true, 3: true, 4: true, 5: true},
+		drop:  []string{"OF", "CEILING", "USED", "TIME_WAIT", "SOURCE", "TOP HOLDER"},
 	}
 	for _, s := range list {
 		p := &s.pool

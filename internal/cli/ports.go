@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -107,7 +106,7 @@ func (a *app) portMap(v *survey.View, png string) error {
 	if a.json {
 		return printJSON(a.stdout, jsonMap(v))
 	}
-	return portmap.Text(a.stdout, m, r, portmap.Options{Width: a.width, Color: a.color})
+	return portmap.Text(a.stdout, m, r, portmap.Options{Width: a.width, Color: a.color, ASCII: a.ascii})
 }
 
 // writeFile writes a file as a whole or not at all.
@@ -283,7 +282,7 @@ func (a *app) printPort(v *survey.View, j portJSON) error {
 	if err := w.flush(); err != nil {
 		return err
 	}
-	t := &table{head: []string{"PROTO", "STATE", "LOCAL", "PEER", "LEFT", "PROCESS"}, right: map[int]bool{4: true}}
+	t := &table{head: []string{"PROTO", "STATE", "LOCAL", "PEER", "LEFT", "PROCESS"}, right: map[int]bool{4: true}, drop: []string{"LOCAL"}}
 	const most = 50
 	for i, s := range j.Sockets {
 		if i == most {
@@ -291,7 +290,7 @@ func (a *app) printPort(v *survey.View, j portJSON) error {
 		}
 		remaining, who := "-", "-"
 		if s.Remaining != nil {
-			remaining = (time.Duration(*s.Remaining*10) * time.Second / 10).String()
+			remaining = fmt.Sprintf("%.1fs", *s.Remaining)
 		}
 		if s.PID != 0 {
 			who = fmt.Sprintf("%s[%d]", clean(s.Command), s.PID)

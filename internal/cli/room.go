@@ -187,7 +187,11 @@ func (a *app) printRoom(v *survey.View, p *pool.Pool) error {
 	if !p.Exact() {
 		w.add("", "at most %d; %s", p.HeadroomMax, because(p.Inexact))
 	}
-	w.add("", "range %s, %d blocked for everyone, capacity %d", v.Settings.Range, p.Blocked, p.Capacity)
+	blocked := "none blocked"
+	if p.Blocked > 0 {
+		blocked = fmt.Sprintf("%d blocked for everyone", p.Blocked)
+	}
+	w.add("", "range %s, %s, capacity %d", v.Settings.Range, blocked, p.Capacity)
 	held := fmt.Sprintf("held %d", p.Held)
 	if p.Reusable > 0 {
 		held += fmt.Sprintf(", of which %d may be taken over (tcp_tw_reuse)", p.Reusable)

@@ -3,15 +3,18 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/portroom/portroom/internal/netns"
@@ -48,6 +51,7 @@ type app struct {
 	stdout, stderr io.Writer
 	width          int  // columns of the terminal, 0 when stdout is none
 	color          bool // stdout takes colours
+	ascii          bool // the font or the locale has no block glyphs
 	progress       bool // stderr is a terminal
 
 	json          bool
@@ -70,8 +74,17 @@ func Main() int {
 		a.color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	}
 	a.progress = term.IsTerminal(int(os.Stderr.Fd()))
+	a.ascii = os.Getenv("TERM") == "linux" || !utf8Locale()
 	a.engine = os.Getenv("PORTROOM_ENGINE")
 	return a.run(ctx, os.Args[1:])
+}
+
+// utf8Locale reports whether the locale's characters are UTF-8; the first of
+// these variables that is set decides (locale(7)).
+func utf8Locale() bool {
+	l := cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG"))
+	l = strings.ToLower(strings.ReplaceAll(l, "-", ""))
+	return strings.Contains(l, "utf8")
 }
 
 // run executes one command line.
@@ -137,7 +150,7 @@ func (a *app) command() *cobra.Command {
 	p.StringVar(&a.netns, "netns", "", "measure this network namespace: a `name` under /run/netns, a path, or a process id")
 	p.BoolVarP(&a.allNamespaces, "all-namespaces", "A", false, "measure every network namespace that has a process or a name")
 	p.BoolVar(&a.noBPF, "no-bpf", false, "read by sock_diag alone, without BPF iterators")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(check, a.roomCommand(), a.poolsCommand(), a.portsCommand(), a.settingsCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		if c.Args == nil {
@@ -145,12 +158,26 @@ func (a *app) command() *cobra.Command {
 		}
 	}
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		switch e := socket.Engine(a.engine); e {
+		case socket.Auto, socket.Iterator, socket.Diag, socket.Plain:
+		default:
+			return usagef("PORTROOM_ENGINE=%q: want iter, diag or plain", e)
+		}
 		if a.netns != "" && a.allNamespaces {
 			return usagef("--netns names one namespace and --all-namespaces means all: want one of the two")
 		}
 		return nil
 	}
 	return root
+}
+
+// flagError says of a value that cannot be read what is accepted.
+func flagError(_ *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "int" {
+		return usagef("--%s %q: want a whole number", invalid.GetFlag().Name, invalid.GetValue())
+	}
+	return usageError{err}
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/portroom/portroom/pool"
 )
@@ -58,7 +59,12 @@ type lines struct {
 }
 
 func (l *lines) add(sgr, format string, args ...any) {
-	l.text = append(l.text, l.a.paint(sgr, l.a.wrap(fmt.Sprintf(format, args...), "  ")))
+	l.text = append(l.text, l.a.paint(sgr, l.a.wrap(0, fmt.Sprintf(format, args...), "  ")))
+}
+
+// lead adds a line that begins with a word in colour.
+func (l *lines) lead(sgr, word, text string) {
+	l.text = append(l.text, l.a.paint(sgr, word)+l.a.wrap(utf8.RuneCountInString(word), text, "  "))
 }
 
 func (l *lines) flush() error {

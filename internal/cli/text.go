@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -85,6 +86,7 @@ type table struct {
 	rows  [][]string
 	sgr   []string // colour of each row, "" for none
 	right map[int]bool
+	drop  []string // the columns that a narrow terminal goes without, first to last
 }
 
 func (t *table) add(sgr string, cells ...string) {
@@ -92,8 +94,8 @@ func (t *table) add(sgr string, cells ...string) {
 	t.sgr = append(t.sgr, sgr)
 }
 
-// write prints the table no wider than the terminal: a line that is too long is
-// cut at the end, where the least important columns stand.
+// writeTable prints the table no wider than the terminal: columns are left out
+// as the table says, and what is too long then is cut at the end.
 func (a *app) writeTable(w io.Writer, t *table) error {
 	widths := make([]int, len(t.head))
 	for _, row := range append([][]string{t.head}, t.rows...) {
@@ -101,11 +103,27 @@ func (a *app) writeTable(w io.Writer, t *table) error {
 			widths[i] = max(widths[i], utf8.RuneCountInString(c))
 		}
 	}
+	total := 2 * (len(widths) - 1)
+	for _, n := range widths {
+		total += n
+	}
+	hidden := make(map[int]bool)
+	for _, name := range t.drop {
+		i := slices.Index(t.head, name)
+		if a.width == 0 || total <= a.width {
+			break
+		}
+		hidden[i] = true
+		total -= widths[i] + 2
+	}
 	line := func(row []string, sgr string) error {
 		var b strings.Builder
 		for i, c := range row {
+			if hidden[i] {
+				continue
+			}
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
-			if i > 0 {
+			if b.Len() > 0 {
 				b.WriteString("  ")
 			}
 			if t.right[i] {
@@ -139,14 +157,14 @@ func (a *app) cut(s string) string {
 }
 
 // wrap breaks a paragraph at blanks to the width of the terminal, the lines
-// after the first indented.
-func (a *app) wrap(s, indent string) string {
+// after the first indented. lead columns of the first line are taken already.
+func (a *app) wrap(lead int, s, indent string) string {
 	width := a.width
 	if width == 0 {
 		return s
 	}
 	var b strings.Builder
-	col := 0
+	col := lead
 	for i, word := range strings.Fields(s) {
 		n := utf8.RuneCountInString(word)
 		switch {
@@ -164,10 +182,14 @@ func (a *app) wrap(s, indent string) string {
 	return b.String()
 }
 
-// count writes a number with its noun: "1 port", "3 ports".
+// count writes a number with its noun: "1 port", "3 ports", "2 processes".
 func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
+	switch {
+	case n == 1:
+	case strings.HasSuffix(noun, "s"):
+		noun += "es"
+	default:
+		noun += "s"
 	}
-	return strconv.Itoa(n) + " " + noun + "s"
+	return strconv.Itoa(n) + " " + noun
 }
