@@ -126,6 +126,9 @@ EXIT STATUS
   3   could not be measured
   64  wrong usage`
 
+// Command returns the command tree for those who document it.
+func Command() *cobra.Command { return (&app{}).command() }
+
 // command builds the command tree. A fresh one is built for each run.
 func (a *app) command() *cobra.Command {
 	check := a.checkCommand()

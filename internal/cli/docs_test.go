@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/portroom/portroom/pool"
+)
+
+// docs/json.md names every field that is printed, and every reason.
+func TestTheJSONPageNamesEveryField(t *testing.T) {
+	text, err := os.ReadFile("../../docs/json.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := make(map[string]bool)
+	for _, m := range regexp.MustCompile("`[.]?([a-z0-9_-]+)`").FindAllStringSubmatch(string(text), -1) {
+		named[m[1]] = true
+	}
+	var fields func(reflect.Type)
+	seen := make(map[reflect.Type]bool)
+	fields = func(typ reflect.Type) {
+		switch typ.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Map:
+			fields(typ.Elem())
+			return
+		case reflect.Struct:
+		default:
+			return
+		}
+		if seen[typ] {
+			return
+		}
+		seen[typ] = true
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if name == "" {
+				t.Errorf("%s.%s has no JSON name", typ, f.Name)
+			} else if !named[name] {
+				t.Errorf("docs/json.md does not name `%s` of %s", name, typ)
+			}
+			fields(f.Type)
+		}
+	}
+	for _, v := range []any{poolJSON{}, checkJSON{}, sum{}, portJSON{}, mapJSON{}, settingsJSON{}, versionJSON{}} {
+		fields(reflect.TypeOf(v))
+	}
+	for r := range reasons {
+		if !named[string(r)] {
+			t.Errorf("docs/json.md does not name the reason `%s`", r)
+		}
+	}
+	for k := pool.Reserved; k <= pool.OutOfReach; k++ {
+		if !named[k.String()] {
+			t.Errorf("docs/json.md does not name the kind `%s`", k)
+		}
+	}
+}
