@@ -62,7 +62,7 @@ func Find(spec string) (Namespace, error) {
 		ns.Path = spec
 	case spec != "" && spec != "." && spec != ".." && isNamespace(filepath.Join(runs, spec)):
 		ns.Path = filepath.Join(runs, spec)
-	case err == nil && pid > 0:
+	case err == nil && pid > 0 && strconv.Itoa(pid) == spec:
 		ns.Path, ns.PID = fmt.Sprintf("/proc/%d/ns/net", pid), pid
 		if l := labelOf(pid); l != "" {
 			ns.Label = l
@@ -194,9 +194,16 @@ func (n Namespace) Do(f func() error) error {
 	return f()
 }
 
+// ended reports whether the process is no more by which the namespace was found.
+// To follow its link is refused then as if for want of permission
+// (proc_ns_get_link in fs/proc/namespaces.c).
+func (n Namespace) ended() bool {
+	return n.PID > 0 && errors.Is(unix.Kill(n.PID, 0), unix.ESRCH)
+}
+
 func (n Namespace) enter() error {
 	fd, err := unix.Open(n.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EACCES) && n.ended() {
 		return fmt.Errorf("network namespace %s: %w", n.Path, ErrGone)
 	}
 	if err != nil {

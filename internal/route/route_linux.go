@@ -34,7 +34,7 @@ func Source(dst netip.Addr, oif uint32) (Choice, error) {
 		if errors.As(err, &ke) {
 			switch errno := unix.Errno(-ke); errno {
 			case unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ENETDOWN, unix.ENODEV, unix.EACCES, unix.EINVAL:
-				return Choice{}, fmt.Errorf("%w: %s", ErrNoRoute, errno)
+				return Choice{}, fmt.Errorf("%w: %w", ErrNoRoute, errno)
 			default:
 				return Choice{}, fmt.Errorf("rtnetlink: %w", errno)
 			}

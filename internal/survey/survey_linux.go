@@ -40,7 +40,7 @@ func Each(ctx context.Context, opt Options, fn func(*View) error) error {
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // it was read from only
 	release, err := host.KernelRelease("/")
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func (m *measure) prepare(ctx context.Context) error {
 	}
 	// Where sock_diag does not list bound and unconnected sockets, they are found
 	// among the open files.
-	if m.Options.Owners || !m.listsIdle && m.limited == nil {
+	if m.Owners || !m.listsIdle && m.limited == nil {
 		if m.owners, err = m.reader.Owners(ctx); err != nil {
 			return fmt.Errorf("find who holds the sockets: %w", err)
 		}
@@ -160,9 +160,9 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (interrupted,
 	if !exact && dump == nil {
 		return false, false, fmt.Errorf("%w: %w", errUnexact, m.limited)
 	}
-	t := pool.New(v.Settings, exact, pool.Options{Owners: m.Options.Owners, Map: m.Map, MapProto: m.MapProto})
+	t := pool.New(v.Settings, exact, pool.Options{Owners: m.Owners, Map: m.Map, MapProto: m.MapProto})
 	v.Table, v.Limited, v.Sockets, v.PortBound = t, m.limited, nil, socket.Unknown
-	if m.Options.Owners {
+	if m.Owners {
 		v.Owners = m.owners
 	}
 	bound := m.bound[uint32(v.Namespace.ID)]
