@@ -25,10 +25,10 @@ type occupancy struct {
 
 func (o *occupancy) add(s *socket.Socket) {
 	p := s.SrcPort
-	any := s.Src.IsUnspecified()
+	wildcard := s.Src.IsUnspecified()
 	if s.Src.Is4() {
 		o.all4.Add(p)
-		if any {
+		if wildcard {
 			o.any4.Add(p)
 		}
 	} else {
@@ -40,11 +40,11 @@ func (o *occupancy) add(s *socket.Socket) {
 			whole, part = &o.allOnly6, &o.anyOnly6
 		}
 		whole.Add(p)
-		if any {
+		if wildcard {
 			part.Add(p)
 		}
 	}
-	if any {
+	if wildcard {
 		return
 	}
 	set := o.addr[s.Src]

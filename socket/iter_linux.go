@@ -52,8 +52,7 @@ func loadIterators() (*iterators, error) {
 		_, err = it.attach(progShort)
 	}
 	if err != nil {
-		it.close()
-		return nil, limitedError(err)
+		return nil, limitedError(errors.Join(err, it.close()))
 	}
 	return it, nil
 }

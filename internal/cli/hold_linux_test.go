@@ -59,7 +59,7 @@ func populate(specs []string) error {
 
 func one(kind string, to netip.AddrPort, listeners map[netip.AddrPort]int) error {
 	family, typ := unix.AF_INET, unix.SOCK_STREAM
-	var sa, any unix.Sockaddr = &unix.SockaddrInet4{Addr: to.Addr().Unmap().As4(), Port: int(to.Port())}, &unix.SockaddrInet4{}
+	var sa, anywhere unix.Sockaddr = &unix.SockaddrInet4{Addr: to.Addr().Unmap().As4(), Port: int(to.Port())}, &unix.SockaddrInet4{}
 	if kind == "udp" {
 		typ = unix.SOCK_DGRAM
 	}
@@ -79,7 +79,7 @@ func one(kind string, to netip.AddrPort, listeners map[netip.AddrPort]int) error
 	case "udp":
 		return unix.Connect(fd, sa)
 	case "bound":
-		if err := unix.Bind(fd, any); err != nil {
+		if err := unix.Bind(fd, anywhere); err != nil {
 			return err
 		}
 	}

@@ -246,7 +246,7 @@ func portVerdict(v *survey.View, n uint16, blocked socket.Tri) string {
 	if !v.Settings.Range.Contains(n) {
 		where = fmt.Sprintf("outside the ephemeral range %s, so never chosen by the kernel; ", v.Settings.Range)
 	}
-	what := ""
+	var what string
 	switch {
 	case v.Settings.Reserved.Contains(n):
 		what = "reserved: the kernel never chooses it (ip_local_reserved_ports)"

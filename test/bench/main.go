@@ -13,6 +13,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -69,7 +70,7 @@ func run(args []string) int {
 	f.StringVar(&o.portroom, "portroom", "", "measure the program at `PATH` instead of building one")
 	rows := f.String("rows", "", "measure only these `rows`, such as a,b,f")
 	asJSON := f.Bool("json", false, "print a JSON array")
-	if err := f.Parse(args); err == flag.ErrHelp {
+	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil {
 		return 64

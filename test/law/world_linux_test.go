@@ -94,14 +94,14 @@ func (w *world) enter() error {
 			if err != nil {
 				return err
 			}
-			any := netip.IPv4Unspecified()
+			anywhere := netip.IPv4Unspecified()
 			if family == unix.AF_INET6 {
-				any = netip.IPv6Unspecified()
+				anywhere = netip.IPv6Unspecified()
 				if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
 					return err
 				}
 			}
-			if err := unix.Bind(fd, sockaddr(any, p)); err != nil {
+			if err := unix.Bind(fd, sockaddr(anywhere, p)); err != nil {
 				return err
 			}
 			if err := unix.Listen(fd, 4096); err != nil {
