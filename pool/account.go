@@ -24,7 +24,7 @@ func (t *Table) Pools(owners *socket.Owners) []Pool {
 	}
 	// A UDP socket that is not bound asks for a port on every address at once,
 	// which is the tightest pool of its family.
-	if any4 := (socket.Addr{10: 0xff, 11: 0xff}); t.udp[any4] == nil && t.bindUDP.all4.Len() > 0 {
+	if any4 := (socket.Addr{10: 0xff, 11: 0xff}); t.udp[any4] == nil && t.bindUDP.all4.Len()+t.bindUDP.allDual.Len() > 0 {
 		pools = append(pools, t.udpPool(any4, &account{}, owners))
 	}
 	if any6 := (socket.Addr{}); t.udp[any6] == nil && t.bindUDP.has6() {
@@ -81,23 +81,25 @@ func (t *Table) tcpPool(k tuple, a *account, owners *socket.Owners, binds map[so
 
 	p.HeadroomMax = p.Capacity - a.held + a.reusable + a.maybeReusable
 	p.Headroom = p.Capacity - a.held + a.reusable
-	firstHeld, lastHeld := a.firstHeld, a.lastHeld
+	firstHeld, lastHeld, maybeReusable := a.firstHeld, a.lastHeld, a.maybeReusable
 	if k.ifindex != 0 {
 		// A socket bound to no interface occupies the tuple for those bound to one
 		// too, but not the other way round (inet_match).
 		if open := t.tcp[tuple{k.src, k.dst, k.dstPort, 0}]; open != nil {
-			p.Held += open.held
+			p.Held = min(p.Held+open.held, p.Capacity) // some may be the same ports
+			p.Reusable = min(p.Reusable+open.reusable, p.Held)
+			maybeReusable += open.maybeReusable
 			p.Headroom -= open.held - open.reusable
 			p.HeadroomMax = min(p.HeadroomMax, p.Capacity-open.held+open.reusable+open.maybeReusable)
 			if a.held > 0 && open.held > 0 {
 				p.because(Device)
 			} else {
-				p.HeadroomMax = p.Headroom + a.maybeReusable + open.maybeReusable
+				p.HeadroomMax = p.Headroom + maybeReusable
 			}
 			firstHeld, lastHeld = firstHeld || open.firstHeld, lastHeld || open.lastHeld
 		}
 	}
-	if a.maybeReusable > 0 {
+	if maybeReusable > 0 {
 		p.because(NoStamps)
 	}
 	if !t.exact {
@@ -123,7 +125,7 @@ func (t *Table) tcpPool(k tuple, a *account, owners *socket.Owners, binds map[so
 	case t.settings.StepWidth != 0:
 		p.Headroom--
 		p.because(StepWidth)
-	case t.rng.Odd() && t.rng.Len() > 3 && p.HeadroomMax > 0 && (endFree || !t.exact):
+	case t.rng.Odd() && t.rng.Len() > 3 && p.HeadroomMax > 0 && endFree:
 		p.Headroom--
 		p.because(OddRange)
 	}

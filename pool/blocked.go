@@ -45,7 +45,7 @@ type BlockedBy struct {
 // blockers keeps who blocks what while the table is read.
 type blockers struct {
 	seen [numKinds]port.Set
-	by   map[blocker]int
+	by   map[uint16]blocker
 }
 
 type blocker struct {
@@ -53,15 +53,17 @@ type blocker struct {
 	owner int32
 }
 
+// add says that a port is blocked in one more way. The kind that is named first
+// counts, and an owner who is known.
 func (b *blockers) add(k Kind, p uint16, owner int32) {
-	if b.seen[k].Contains(p) {
+	b.seen[k].Add(p)
+	if was, ok := b.by[p]; ok && (was.kind < k || was.kind == k && was.owner != socket.NoOwner) {
 		return
 	}
-	b.seen[k].Add(p)
 	if b.by == nil {
-		b.by = make(map[blocker]int)
+		b.by = make(map[uint16]blocker)
 	}
-	b.by[blocker{k, owner}]++
+	b.by[p] = blocker{k, owner}
 }
 
 // Blocked returns the account of blocked ports.
@@ -82,7 +84,13 @@ func (t *Table) Blocked() Blocked {
 		rest.Subtract(&set)
 	}
 	out.Kinds[Leftover] = rest.Len()
-	for b, n := range t.blockers.by {
+	by := make(map[blocker]int)
+	for p, b := range t.blockers.by {
+		if !t.reserved.Contains(p) {
+			by[b]++
+		}
+	}
+	for b, n := range by {
 		out.By = append(out.By, BlockedBy{b.kind, b.owner, n})
 	}
 	slices.SortFunc(out.By, func(a, b BlockedBy) int {

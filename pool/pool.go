@@ -3,7 +3,7 @@
 // connects that the kernel would grant.
 //
 // It is pure: no I/O, no operating system. [Table] takes the sockets of one
-// network namespace one at a time, in any order, and keeps counts only.
+// network namespace one at a time and keeps counts only.
 //
 // # Exactness
 //

@@ -28,15 +28,16 @@ type Table struct {
 	unsure   port.Set // used by a socket whose bucket's state is not known
 	blockers blockers
 
-	tcp      map[tuple]*account
-	lastKey  tuple
-	last     *account
-	bindTCP  occupancy
-	bindUDP  occupancy
-	udp      map[socket.Addr]*account
-	sawMap   *Map
-	mapProto socket.Proto
-	byOwners bool
+	tcp        map[tuple]*account
+	lastKey    tuple
+	last       *account
+	bindTCP    occupancy
+	bindUDP    occupancy
+	udp        map[socket.Addr]*account
+	udpHolders map[holder]bool
+	sawMap     *Map
+	mapProto   socket.Proto
+	byOwners   bool
 }
 
 // tuple is what the pools of TCP are told apart by.
@@ -68,7 +69,7 @@ func New(s *host.Settings, exact bool, opt Options) *Table {
 	t := &Table{
 		settings: s, exact: exact, rng: s.Range,
 		tcp: make(map[tuple]*account), udp: make(map[socket.Addr]*account),
-		byOwners: opt.Owners,
+		byOwners: opt.Owners, udpHolders: make(map[holder]bool),
 	}
 	for p := range s.Reserved.All() {
 		if t.rng.Contains(p) {
@@ -108,8 +109,8 @@ func (t *Table) Hidden(n int) { t.hidden = n }
 func (t *Table) Interrupted() { t.interrupted = true }
 
 // Add takes one socket into the account. owner is its index in the
-// [socket.Owners], or [socket.NoOwner]. Listening sockets must come before the
-// connections they accepted, as the kernel lists them.
+// [socket.Owners], or [socket.NoOwner]. Listening sockets, and those that are bound
+// and no more, must come before the others, as the kernel lists them.
 func (t *Table) Add(s *socket.Socket, owner int32) {
 	if s.SrcPort == 0 {
 		return
@@ -138,7 +139,19 @@ func (t *Table) addUDP(s *socket.Socket, owner int32) {
 		t.udp[s.Src] = a
 	}
 	a.states[s.State]++
-	t.own(a, owner)
+	// Several sockets may share a port (SO_REUSEPORT).
+	holding := holder{s.Src, s.SrcPort, owner}
+	if t.byOwners && !t.udpHolders[holding] {
+		t.udpHolders[holding] = true
+		t.own(a, owner)
+	}
+}
+
+// holder is a process that holds a UDP port of an address.
+type holder struct {
+	src   socket.Addr
+	port  uint16
+	owner int32
 }
 
 func (t *Table) own(a *account, owner int32) {
@@ -174,6 +187,9 @@ func (t *Table) addTCP(s *socket.Socket, owner int32) {
 		// Whoever did not get the port from connect() bound it, or was accepted on
 		// it by a listener that has gone: both keep the bucket bound.
 		if !t.reserved.Contains(p) && s.ByConnect != socket.Yes {
+			if t.sawMap != nil && t.mapProto == socket.TCP {
+				t.sawMap[p] = max(t.sawMap[p], UseBound)
+			}
 			t.blockers.add(BoundFirst, p, owner)
 			if s.ByConnect == socket.Unknown && t.settings.Kernel.AtLeast(6, 18) {
 				t.questions++

@@ -208,12 +208,16 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (interrupted,
 	if !idle && m.owners != nil {
 		m.idle(v, add)
 	}
+	if !idle && !exact && m.listsIdle {
+		// Their ports are out of every pool, which must be known first.
+		note(m.reader.BoundInactive(ctx, add))
+	}
 	if dump != nil {
 		note(dump.Each(add))
 	} else {
 		note(false, m.reader.IterateTCP(ctx, add))
 	}
-	if !idle && m.listsIdle && (!exact || t.Unseen() > 0) {
+	if !idle && exact && m.listsIdle && t.Unseen() > 0 {
 		// A bound port with no socket on it in sight: who holds it has no file that
 		// we may see.
 		note(m.reader.BoundInactive(ctx, add))
