@@ -168,11 +168,11 @@ type received struct {
 }
 
 // The answer comes in pieces of 32 KiB at most (netlink_recvmsg), and so many of
-// them may wait to be looked at: 8 MiB, as much as the kernel writes while BPF
-// programs are loaded.
+// them may wait to be looked at: 12.5 MiB, as much as the kernel writes while BPF
+// programs are loaded and the open files of 100,000 sockets are read.
 const (
 	pieceLen  = 32 << 10
-	maxPieces = 256
+	maxPieces = 400
 )
 
 // start sends one dump request over a socket of its own, in the network namespace
