@@ -6,11 +6,12 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/portroom/portroom/test/caps"
 )
 
 // hold is a program that makes sockets as its arguments say, prints "ready" and
@@ -109,15 +110,5 @@ func nocaps() {
 	if err != nil {
 		fail(err)
 	}
-	runtime.LockOSThread()
-	const noRoot, noRootLocked = 1, 2 // SECBIT_NOROOT of linux/securebits.h
-	if err := unix.Prctl(unix.PR_SET_SECUREBITS, noRoot|noRootLocked, 0, 0, 0); err != nil {
-		fail(err)
-	}
-	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	if err := unix.Capset(&hdr, &none[0]); err != nil {
-		fail(err)
-	}
-	fail(unix.Exec(path, os.Args[1:], os.Environ()))
+	fail(caps.ExecWithout(path, os.Args[1:], os.Environ()))
 }

@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/portroom/portroom/internal/cli"
+	"github.com/portroom/portroom/test/caps"
 	"github.com/portroom/portroom/test/need"
 )
 
@@ -26,37 +24,16 @@ func asker() {
 	case "":
 		return
 	case "none":
-		if err := dropCapabilities(); err != nil {
+		have, err := caps.Any()
+		if have {
+			err = caps.ExecWithout("/proc/self/exe", os.Args, os.Environ())
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, "drop capabilities:", err)
 			os.Exit(99)
 		}
 	}
 	os.Exit(cli.Main())
-}
-
-// dropCapabilities gives up every capability. They belong to the thread, and
-// threads started from now on inherit from this one: the process image is
-// executed anew, which leaves it with this thread alone and, because of
-// SECBIT_NOROOT, without what uid 0 would bring back.
-func dropCapabilities() error {
-	var data [2]unix.CapUserData
-	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	if err := unix.Capget(&hdr, &data[0]); err != nil {
-		return err
-	}
-	if data[0].Effective|data[1].Effective|data[0].Permitted|data[1].Permitted == 0 {
-		return nil // executed anew
-	}
-	runtime.LockOSThread()
-	const noRoot, noRootLocked = 1, 2 // SECBIT_NOROOT of linux/securebits.h
-	if err := unix.Prctl(unix.PR_SET_SECUREBITS, noRoot|noRootLocked, 0, 0, 0); err != nil {
-		return err
-	}
-	data = [2]unix.CapUserData{}
-	if err := unix.Capset(&hdr, &data[0]); err != nil {
-		return err
-	}
-	return unix.Exec("/proc/self/exe", os.Args, os.Environ())
 }
 
 // The bounds would prove little if the asker had kept its capabilities.
