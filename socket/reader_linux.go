@@ -161,18 +161,21 @@ type Dump struct {
 	cancel context.CancelFunc
 }
 
-// received is one receive: a buffer, or why there is none.
+// received is what some receives brought: messages one after the other, or why
+// there are none.
 type received struct {
 	buf []byte
 	err error
 }
 
-// The answer comes in pieces of 32 KiB at most (netlink_recvmsg), and so many of
-// them may wait to be looked at: 12.5 MiB, as much as the kernel writes while BPF
-// programs are loaded and the open files of 100,000 sockets are read.
+// The answer comes in pieces of 32 KiB at most (netlink_recvmsg). Eight are passed
+// on together, since to wake the one who waits costs more than to receive. So many
+// buffers may wait to be looked at: 12.5 MiB, as much as the kernel writes while
+// BPF programs are loaded and the open files of 100,000 sockets are read.
 const (
-	pieceLen  = 32 << 10
-	maxPieces = 400
+	pieceLen   = 32 << 10
+	bufferLen  = 8 * pieceLen
+	maxBuffers = 50
 )
 
 // start sends one dump request over a socket of its own, in the network namespace
@@ -187,7 +190,7 @@ func start(ctx context.Context, proto Proto, req []byte) (*Dump, error) {
 		return nil, fmt.Errorf("ask sock_diag for %s sockets: %w", proto, diagError(err))
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	d := &Dump{proto: proto, full: make(chan received, maxPieces), free: make(chan []byte, maxPieces), cancel: cancel}
+	d := &Dump{proto: proto, full: make(chan received, maxBuffers), free: make(chan []byte, maxBuffers), cancel: cancel}
 	go d.receive(ctx, fd)
 	return d, nil
 }
@@ -202,8 +205,8 @@ func (d *Dump) receive(ctx context.Context, fd int) {
 		select {
 		case buf = <-d.free:
 		default:
-			if made < maxPieces {
-				buf = make([]byte, pieceLen)
+			if made < maxBuffers {
+				buf = make([]byte, bufferLen)
 				made++
 				break
 			}
@@ -216,23 +219,33 @@ func (d *Dump) receive(ctx context.Context, fd int) {
 			d.full <- received{err: err}
 			return
 		}
-		n, _, flags, _, err := unix.Recvmsg(fd, buf, nil, 0)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			d.free <- buf
-			continue
-		case err != nil:
-			err = fmt.Errorf("read sock_diag: %w", err)
-		case n == 0:
-			err = errors.New("read sock_diag: the kernel closed the dump early")
-		case flags&unix.MSG_TRUNC != 0:
-			err = fmt.Errorf("read sock_diag: a message is longer than %d bytes", len(buf))
-		}
-		d.full <- received{buf[:max(n, 0)], err}
-		if err != nil || ends(buf[:n]) {
+		n, last, err := receivePieces(fd, buf)
+		d.full <- received{buf[:n], err}
+		if last || err != nil {
 			return
 		}
 	}
+}
+
+// receivePieces fills a buffer with as many pieces as surely fit. last says that
+// the end of the answer is among them.
+func receivePieces(fd int, buf []byte) (n int, last bool, err error) {
+	for !last && len(buf)-n >= pieceLen {
+		k, _, flags, _, err := unix.Recvmsg(fd, buf[n:], nil, 0)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return n, false, fmt.Errorf("read sock_diag: %w", err)
+		case k == 0:
+			return n, false, errors.New("read sock_diag: the kernel closed the dump early")
+		case flags&unix.MSG_TRUNC != 0:
+			return n, false, fmt.Errorf("read sock_diag: a message is longer than %d bytes", len(buf)-n)
+		}
+		last = ends(buf[n : n+k])
+		n += (k + 3) &^ 3 // messages are aligned, and so is what follows them
+	}
+	return min(n, len(buf)), last, nil
 }
 
 // Each calls fn for each socket of the answer. interrupted says that the kernel
