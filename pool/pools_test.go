@@ -2,11 +2,9 @@ package pool
 
 import (
 	"math"
-	"reflect"
 	"slices"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -14,12 +12,12 @@ import (
 	"github.com/portroom/portroom/socket"
 )
 
-// ownersOf returns owners as a reader would have found them. Only readers can
-// fill an Owners, so that the list is set from behind.
+// ownersOf returns owners with these indices, each with a socket of its own.
 func ownersOf(list ...socket.Owner) *socket.Owners {
-	o := new(socket.Owners)
-	f := reflect.ValueOf(o).Elem().FieldByName("list")
-	*(*[]socket.Owner)(unsafe.Pointer(f.UnsafeAddr())) = list
+	o := socket.NewOwners()
+	for i, owner := range list {
+		o.Add(uint64(i+1), owner.PID, owner.Command)
+	}
 	return o
 }
 

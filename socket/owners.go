@@ -22,7 +22,8 @@ type Owners struct {
 // NoOwner is the index of no owner.
 const NoOwner int32 = -1
 
-func newOwners() *Owners {
+// NewOwners returns an Owners that knows of none yet.
+func NewOwners() *Owners {
 	return &Owners{byPID: make(map[int]int32), byInode: make(map[uint64]int32), Bound: make(map[uint32][]Socket)}
 }
 
@@ -48,7 +49,9 @@ func (o *Owners) Len() int {
 	return len(o.list)
 }
 
-func (o *Owners) add(inode uint64, pid int, command string) {
+// Add says that a process holds the socket with this inode. Owners are numbered in
+// the order in which their processes are first named.
+func (o *Owners) Add(inode uint64, pid int, command string) {
 	i, ok := o.byPID[pid]
 	if !ok {
 		i = int32(len(o.list))

@@ -2,7 +2,6 @@ package socket
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,13 +16,13 @@ func (r *Reader) Owners(ctx context.Context) (*Owners, error) {
 	if r.load() != nil {
 		return procOwners(ctx, "/proc")
 	}
-	o := newOwners()
+	o := NewOwners()
 	var f file
 	err := r.iters.run(ctx, progFiles, ownedLen, r.buf, func(b []byte) error {
 		if err := parseOwned(b, &f); err != nil {
 			return err
 		}
-		o.add(f.Inode, int(f.pid), f.command)
+		o.Add(f.Inode, int(f.pid), f.command)
 		if f.State == BoundInactive && f.SrcPort != 0 {
 			o.Bound[f.netns] = append(o.Bound[f.netns], f.Socket)
 		}
@@ -40,7 +39,7 @@ func procOwners(ctx context.Context, proc string) (*Owners, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)
 	}
-	o := newOwners()
+	o := NewOwners()
 	for _, d := range dirs {
 		pid, err := strconv.Atoi(d.Name())
 		if err != nil {
@@ -49,9 +48,7 @@ func procOwners(ctx context.Context, proc string) (*Owners, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if err := procFiles(o, proc, pid); err != nil && !errors.Is(err, os.ErrPermission) && !errors.Is(err, os.ErrNotExist) {
-			continue // a process may vanish in more ways than one
-		}
+		_ = procFiles(o, proc, pid) // a process may vanish in many ways, or be hidden
 	}
 	return o, nil
 }
@@ -88,7 +85,7 @@ func procFiles(o *Owners, proc string, pid int) error {
 			}
 			command = strings.TrimSuffix(string(comm), "\n")
 		}
-		o.add(inode, pid, command)
+		o.Add(inode, pid, command)
 	}
 	return nil
 }

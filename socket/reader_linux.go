@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -156,6 +157,7 @@ func (r *Reader) next() uint32 {
 // it.
 type Dump struct {
 	proto  Proto
+	ctx    context.Context // of the receiver; ends what it has begun
 	full   chan received
 	free   chan []byte
 	cancel context.CancelFunc
@@ -190,7 +192,7 @@ func start(ctx context.Context, proto Proto, req []byte) (*Dump, error) {
 		return nil, fmt.Errorf("ask sock_diag for %s sockets: %w", proto, diagError(err))
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	d := &Dump{proto: proto, full: make(chan received, maxBuffers), free: make(chan []byte, maxBuffers), cancel: cancel}
+	d := &Dump{proto: proto, ctx: ctx, full: make(chan received, maxBuffers), free: make(chan []byte, maxBuffers), cancel: cancel}
 	go d.receive(ctx, fd)
 	return d, nil
 }
@@ -254,8 +256,8 @@ func (d *Dump) Each(fn func(*Socket) error) (interrupted bool, err error) {
 	defer d.Close()
 	s := Socket{Proto: d.proto}
 	for r := range d.full {
-		if r.err != nil {
-			return interrupted, r.err
+		if err := cmp.Or(r.err, d.ctx.Err()); err != nil {
+			return interrupted, err
 		}
 		st, err := parseDump(r.buf, &s, fn)
 		interrupted = interrupted || st.interrupted

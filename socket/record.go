@@ -39,6 +39,7 @@ func parseRecord(b []byte, s *Socket) error {
 	s.V6Only = TriOf(flags&flagV6Only != 0)
 	s.Bound, s.Remaining, s.ByConnect = Unknown, 0, Unknown
 	switch {
+	case s.Proto != TCP: // UDP does not set it
 	case flags&flagByConnect != 0:
 		s.ByConnect = Yes
 	case flags&flagNotConnect != 0:
@@ -52,8 +53,8 @@ func parseRecord(b []byte, s *Socket) error {
 	s.HalfOpenTimeWait, s.Stale = false, Unknown
 	s.Auto = TriOf(flags&flagUserPort == 0)
 	switch {
-	case s.State == NewSynRecv:
-		s.State = SynRecv
+	case s.State == NewSynRecv: // a request: no socket yet, so nothing was read
+		s.State, s.Auto = SynRecv, Unknown
 	case s.State == Closed && s.Proto == TCP:
 		s.State = BoundInactive
 	}

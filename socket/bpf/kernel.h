@@ -129,6 +129,9 @@ struct sock_common {
 
 struct inode {
 	unsigned short i_mode;
+	struct {
+		__u32 val;
+	} i_uid; /* kuid_t */
 	unsigned long i_ino;
 };
 

@@ -350,7 +350,7 @@ int udp(struct bpf_iter__udp *ctx)
 }
 
 /* idle describes a TCP socket that is bound and no more. */
-static __always_inline void idle(struct record *r, struct sock *sk)
+static __always_inline void idle(struct record *r, struct sock *sk, struct inode *inode)
 {
 	r->protocol = BPF_CORE_READ(sk, sk_protocol);
 	if (r->protocol != IPPROTO_TCP || !describe_probed(r, (struct sock_common *)sk)) {
@@ -359,6 +359,7 @@ static __always_inline void idle(struct record *r, struct sock *sk)
 	}
 	r->flags |= locks(BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks));
 	r->netns = BPF_CORE_READ((struct sock_common *)sk, skc_net.net, ns.inum);
+	r->uid = inode->i_uid.val;
 }
 
 /*
@@ -399,7 +400,7 @@ int files(struct bpf_iter__task_file *ctx)
 	if (BPF_CORE_READ(so, state) == SS_UNCONNECTED && BPF_CORE_READ(so, type) == SOCK_STREAM) {
 		sk = BPF_CORE_READ(so, sk);
 		if (sk && BPF_CORE_READ((struct sock_common *)sk, skc_state) == TCP_CLOSE)
-			idle(&o.r, sk);
+			idle(&o.r, sk, inode);
 	}
 	bpf_seq_write(ctx->meta->seq, &o, sizeof(o));
 	return 0;
