@@ -2,6 +2,7 @@ package law
 
 import (
 	"context"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,15 +17,19 @@ import (
 
 func TestMain(m *testing.M) {
 	asker()
+	_ = flag.Set("rapid.checks", scenariosHere) // unless the command line says otherwise
 	vm.Init()
 	vm.Exit(m.Run())
 }
+
+// scenariosHere is how many scenarios this kernel gets.
+const scenariosHere = "250"
 
 // oldKernels are those that kernels.sh fetches, and how many scenarios each gets:
 // without KVM one takes some two seconds.
 var oldKernels = []string{"5.10", "6.1", "6.12"}
 
-const oldScenarios = "25"
+const oldScenarios = "60"
 
 var outcome = regexp.MustCompile(`\d+ scenarios: .*`)
 
