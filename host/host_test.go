@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/portroom/portroom/port"
+
+	"github.com/portroom/portroom/test/need"
 )
 
 func reserved(t *testing.T, s string) port.Set {
@@ -117,9 +119,7 @@ func TestATreeWithoutARangeIsNoTree(t *testing.T) {
 }
 
 func TestLiveSettingsAreThoseOfTheKernel(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("reads /proc/sys")
-	}
+	need.That(t, runtime.GOOS == "linux", "/proc/sys", "run the tests on Linux")
 	s, err := Read("/")
 	if err != nil {
 		t.Fatal(err)
