@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/portroom/portroom/port"
-
 	"github.com/portroom/portroom/test/need"
 )
 
