@@ -1,11 +1,11 @@
 package survey
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/portroom/portroom/host"
@@ -252,28 +252,37 @@ func (v *View) keep(s *socket.Socket, owner int32) {
 }
 
 // allocated returns how many TCP sockets the kernel has in all namespaces, the
-// unconnected included: "alloc" in /proc/net/sockstat.
+// unconnected included.
 func allocated() (int, error) {
 	const path = "/proc/thread-self/net/sockstat"
-	f, err := os.Open(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
-	for sc := bufio.NewScanner(f); sc.Scan(); {
-		fields := strings.Fields(sc.Text())
+	n, err := parseAllocated(string(text))
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", path, err)
+	}
+	return n, nil
+}
+
+// parseAllocated finds "alloc" in the TCP line of /proc/net/sockstat.
+func parseAllocated(text string) (int, error) {
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
 		if len(fields) == 0 || fields[0] != "TCP:" {
 			continue
 		}
 		for i := 1; i+1 < len(fields); i += 2 {
-			if fields[i] == "alloc" {
-				var n int
-				if _, err := fmt.Sscan(fields[i+1], &n); err != nil {
-					return 0, fmt.Errorf("%s: alloc is %q", path, fields[i+1])
-				}
-				return n, nil
+			if fields[i] != "alloc" {
+				continue
 			}
+			n, err := strconv.Atoi(fields[i+1])
+			if err != nil || n < 0 {
+				return 0, fmt.Errorf("alloc is %q: want a count", fields[i+1])
+			}
+			return n, nil
 		}
 	}
-	return 0, fmt.Errorf("%s has no TCP line with alloc", path)
+	return 0, errors.New("there is no TCP line with alloc")
 }
