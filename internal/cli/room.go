@@ -139,6 +139,9 @@ func (a *app) room(_ context.Context, v *survey.View, k pool.Key, zone string) e
 	}
 	switch {
 	case k.Src.IsValid():
+		if c, err := route.Source(k.Src, oif); err != nil || !c.Local {
+			fmt.Fprintf(a.stderr, "portroom: %s is no address of this namespace: connects from it fail, whatever ports are left\n", k.Src)
+		}
 	case k.Proto == socket.UDP:
 		// A UDP socket that is not bound takes a port on all addresses.
 		k.Src = netip.IPv4Unspecified()

@@ -16,6 +16,9 @@ const (
 	getRoute    = 26
 	flagRequest = 1
 
+	rtmType   = 7 // offset of rtm_type in struct rtmsg
+	typeLocal = 2 // RTN_LOCAL
+
 	attrDst     = 1
 	attrOIF     = 4
 	attrPrefSrc = 7
@@ -81,6 +84,7 @@ func parse(b []byte) (Choice, error) {
 	case typ != newRoute || len(body) < rtmsgLen:
 		return c, errAnswer
 	}
+	c.Local = body[rtmType] == typeLocal
 	for a := body[rtmsgLen:]; len(a) >= 4; {
 		n := int(ne.Uint16(a))
 		if n < 4 || n > len(a) {

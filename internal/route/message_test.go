@@ -82,9 +82,11 @@ func TestParse(t *testing.T) {
 		err  error
 	}{
 		"source":                         {answer(src4), Choice{Src: four}, nil},
-		"source and interface":           {answer(src4, oif), Choice{four, 3}, nil},
-		"interface first":                {answer(oif, src4), Choice{four, 3}, nil},
-		"IPv6":                           {answer(src6, oif), Choice{six, 3}, nil},
+		"source and interface":           {answer(src4, oif), Choice{Src: four, Ifindex: 3}, nil},
+		"interface first":                {answer(oif, src4), Choice{Src: four, Ifindex: 3}, nil},
+		"to this host itself":            {message(24, []byte{7: 2, 11: 0}, src4), Choice{Src: four, Local: true}, nil},
+		"to a broadcast address":         {message(24, []byte{7: 3, 11: 0}, src4), Choice{Src: four}, nil},
+		"IPv6":                           {answer(src6, oif), Choice{Src: six, Ifindex: 3}, nil},
 		"v4-mapped is unmapped":          {answer(mapped), Choice{Src: four}, nil},
 		"other attributes are skipped":   {answer(attr(1, 10, 77, 0, 9), attr(15, u32(254)...), src4, attr(12, 1, 2, 3, 4, 5)), Choice{Src: four}, nil},
 		"odd lengths are padded":         {answer(attr(99, 1), src4), Choice{Src: four}, nil},

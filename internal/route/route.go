@@ -14,4 +14,5 @@ var ErrNoRoute = errors.New("no route to the destination")
 type Choice struct {
 	Src     netip.Addr // the source address
 	Ifindex uint32     // the interface the packets leave by
+	Local   bool       // the destination is this host itself
 }
