@@ -55,17 +55,17 @@ func (r *Reader) start(ctx context.Context, proto Proto, req []byte) (*Dump, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	d := &Dump{proto: proto, ctx: ctx, memory: &r.memory, full: make(chan received, maxBuffers), free: make(chan []byte, maxBuffers), cancel: cancel}
-	go d.receive(ctx, fd)
+	go d.receive(fd)
 	return d, nil
 }
 
 // receive takes in the answer to its end, reusing the buffers that were looked
 // at.
-func (d *Dump) receive(ctx context.Context, fd int) {
+func (d *Dump) receive(fd int) {
 	defer unix.Close(fd)
 	defer close(d.full)
 	for {
-		buf, err := d.buffer(ctx)
+		buf, err := d.buffer()
 		if err != nil {
 			d.full <- received{err: err}
 			return
@@ -79,10 +79,10 @@ func (d *Dump) receive(ctx context.Context, fd int) {
 }
 
 // buffer returns one that was looked at, a new one, or waits.
-func (d *Dump) buffer(ctx context.Context) ([]byte, error) {
+func (d *Dump) buffer() ([]byte, error) {
 	select {
 	case buf := <-d.free:
-		return buf, ctx.Err()
+		return buf, d.ctx.Err()
 	default:
 	}
 	if len(d.arenas) < maxArenas {
@@ -94,13 +94,13 @@ func (d *Dump) buffer(ctx context.Context) ([]byte, error) {
 		for at := bufferLen; at < arenaLen; at += bufferLen {
 			d.free <- a.usable[at : at+bufferLen : at+bufferLen]
 		}
-		return a.usable[:bufferLen:bufferLen], ctx.Err()
+		return a.usable[:bufferLen:bufferLen], d.ctx.Err()
 	}
 	select {
 	case buf := <-d.free:
-		return buf, ctx.Err()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+		return buf, d.ctx.Err()
+	case <-d.ctx.Done():
+		return nil, d.ctx.Err()
 	}
 }
 

@@ -25,11 +25,10 @@ type Reader struct {
 
 // NewReader returns a reader.
 func NewReader(engine Engine) (*Reader, error) {
-	switch engine {
-	case Auto, Iterator, Diag, Plain:
-		return &Reader{engine: engine, buf: make([]byte, 64<<10)}, nil
+	if _, err := ParseEngine(string(engine)); err != nil {
+		return nil, fmt.Errorf("unknown engine %w", err)
 	}
-	return nil, fmt.Errorf("unknown engine %q: want iter, diag or plain", engine)
+	return &Reader{engine: engine, buf: make([]byte, 64<<10)}, nil
 }
 
 // Close releases what the reader holds in the kernel.

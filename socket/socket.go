@@ -6,6 +6,7 @@
 package socket
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -132,6 +133,15 @@ const (
 	Diag     Engine = "diag"  // sock_diag, and BPF for the bind buckets only
 	Plain    Engine = "plain" // sock_diag alone
 )
+
+// ParseEngine returns the engine of that name.
+func ParseEngine(name string) (Engine, error) {
+	switch e := Engine(name); e {
+	case Auto, Iterator, Diag, Plain:
+		return e, nil
+	}
+	return Auto, fmt.Errorf("%q: want iter, diag or plain", name)
+}
 
 // Socket is one entry of the socket table. Readers reuse it from call to call:
 // copy what is to be kept.

@@ -166,10 +166,8 @@ func (a *app) command() *cobra.Command {
 		}
 	}
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
-		switch e := socket.Engine(a.engine); e {
-		case socket.Auto, socket.Iterator, socket.Diag, socket.Plain:
-		default:
-			return usagef("PORTROOM_ENGINE=%q: want iter, diag or plain", e)
+		if _, err := socket.ParseEngine(a.engine); err != nil {
+			return usagef("PORTROOM_ENGINE=%w", err)
 		}
 		if a.netns != "" && a.allNamespaces {
 			return usagef("--netns names one namespace and --all-namespaces means all: want one of the two")

@@ -110,7 +110,7 @@ func (m *measure) namespace(ctx context.Context, ns netns.Namespace) (*View, err
 	for try := 1; ; try++ {
 		interrupted, missed, err := m.read(ctx, v, iterate)
 		switch {
-		case err != nil && errors.Is(err, errUnexact) && m.Engine == socket.Auto:
+		case errors.Is(err, errUnexact) && m.Engine == socket.Auto:
 			iterate = false
 			continue
 		case err != nil:
