@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/portroom/portroom/host"
+	"github.com/portroom/portroom/test/load"
 	"github.com/portroom/portroom/test/need"
 )
 
@@ -26,12 +27,7 @@ func freshNetns(t testing.TB) uint32 {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatalf("unshare: %v", err)
 	}
-	fd := openSocket(t, unix.AF_INET, unix.SOCK_DGRAM)
-	defer unix.Close(fd)
-	lo, err := unix.NewIfreq("lo")
-	check(t, "ifreq", err)
-	lo.SetUint16(unix.IFF_UP)
-	check(t, "set lo up", unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo))
+	check(t, "set lo up", load.LoopbackUp())
 	var st unix.Stat_t
 	check(t, "stat namespace", unix.Stat("/proc/thread-self/ns/net", &st))
 	return uint32(st.Ino)

@@ -2,21 +2,21 @@ package cli_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/portroom/portroom/internal/cli"
+	"github.com/portroom/portroom/test/load"
 	"github.com/portroom/portroom/test/need"
 )
 
@@ -60,8 +60,6 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-var hosts atomic.Int64
-
 // hostCmd makes a network namespace and says its name in $VAR:
 //
 //	host VAR [sysctl=value …] [-- what hold is to hold]
@@ -69,48 +67,31 @@ func hostCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
 		ts.Fatalf("usage: host VAR [sysctl=value …] [-- …]")
 	}
-	name := fmt.Sprintf("pr-%d-%d", os.Getpid(), hosts.Add(1))
-	run := func(args ...string) {
-		out, err := exec.Command("ip", args...).CombinedOutput()
-		if err != nil {
-			ts.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
+	n, err := load.NewNetns(context.Background())
+	ts.Check(err)
+	ts.Defer(func() { _ = n.Close() }) // some scripts delete it themselves
+	ts.Setenv(args[0], n.Name)
+	for _, addr := range []string{"10.77.0.1/32", "10.77.0.2/32"} {
+		if out, err := exec.Command("ip", "-n", n.Name, "addr", "add", addr, "dev", "lo").CombinedOutput(); err != nil {
+			ts.Fatalf("add %s: %v: %s", addr, err, out)
 		}
 	}
-	run("netns", "add", name)
-	ts.Defer(func() { _ = exec.Command("ip", "netns", "delete", name).Run() })
-	ts.Setenv(args[0], name)
-	run("-n", name, "link", "set", "lo", "up")
-	run("-n", name, "addr", "add", "10.77.0.1/32", "dev", "lo")
-	run("-n", name, "addr", "add", "10.77.0.2/32", "dev", "lo")
 	args = args[1:]
 	for len(args) > 0 && args[0] != "--" {
 		key, value, _ := strings.Cut(args[0], "=")
-		write := exec.Command("ip", "netns", "exec", name, "sh", "-c", `printf '%s\n' "$2" >"/proc/sys/net/ipv4/$1"`, "sh", key, value)
-		if out, err := write.CombinedOutput(); err != nil {
-			ts.Fatalf("%s: %v: %s", args[0], err, out)
-		}
+		ts.Check(n.Sysctl("net.ipv4."+key, value))
 		args = args[1:]
 	}
 	if len(args) == 0 {
 		return
 	}
 	// The holder ends when its input does, also if this process is killed.
-	path, err := exec.LookPath("hold")
-	if err != nil {
-		ts.Fatalf("%v", err)
-	}
-	cmd := exec.Command("ip", append([]string{"netns", "exec", name, path}, args[1:]...)...)
+	cmd := exec.Command("hold", args[1:]...)
 	in, err := cmd.StdinPipe()
-	if err != nil {
-		ts.Fatalf("%v", err)
-	}
+	ts.Check(err)
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		ts.Fatalf("%v", err)
-	}
-	if err := cmd.Start(); err != nil {
-		ts.Fatalf("%v", err)
-	}
+	ts.Check(err)
+	ts.Check(n.Start(cmd))
 	ts.Defer(func() {
 		in.Close()
 		_ = cmd.Wait()
@@ -145,7 +126,7 @@ var varies = []struct {
 	pattern *regexp.Regexp
 	with    string
 }{
-	{regexp.MustCompile(`pr-\d+-\d+`), "HOST"},
+	{regexp.MustCompile(`portroom-load-\d+-\d+`), "HOST"},
 	{regexp.MustCompile(`hold\[\d+\]`), "hold[PID]"},
 	{regexp.MustCompile(`"(pid|netns|uid)": [1-9]\d*`), `"$1": 1`},
 	{regexp.MustCompile(`"cgroup": "[^"]*"`), `"cgroup": "/CGROUP"`},

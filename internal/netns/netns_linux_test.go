@@ -15,20 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/portroom/portroom/test/load"
-	"github.com/portroom/portroom/test/need"
 )
-
-// named makes a namespace with a name.
-func named(t *testing.T) *load.Netns {
-	t.Helper()
-	need.Root(t)
-	n, err := load.NewNetns(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = n.Close() }) // some tests close it themselves
-	return n
-}
 
 // sleeper starts a process by the function given and returns it.
 func sleeper(t *testing.T, start func(*exec.Cmd) error) *os.Process {
@@ -82,7 +69,7 @@ func labelOrPID(pid int) string {
 }
 
 func TestSelfIsTheNamespaceOfTheThread(t *testing.T) {
-	n := named(t)
+	n := load.ForTest(t)
 	var away Namespace
 	if err := n.Do(func() (err error) { away, err = Self(); return err }); err != nil {
 		t.Fatal(err)
@@ -98,7 +85,7 @@ func TestSelfIsTheNamespaceOfTheThread(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	n := named(t)
+	n := load.ForTest(t)
 	p := sleeper(t, n.Start)
 	id, pid := inside(t, n), strconv.Itoa(p.Pid)
 	if id == inode(t, own) {
@@ -129,7 +116,7 @@ func TestFind(t *testing.T) {
 }
 
 func TestFindSaysWhatIsNotThere(t *testing.T) {
-	n := named(t)
+	n := load.ForTest(t)
 	p := sleeper(t, n.Start)
 	end(p)
 	for name, spec := range map[string]string{
@@ -161,7 +148,7 @@ func TestFindSaysWhatIsNotThere(t *testing.T) {
 }
 
 func TestAll(t *testing.T) {
-	a, b := named(t), named(t)
+	a, b := load.ForTest(t), load.ForTest(t)
 	held := sleeper(t, b.Start)
 	loner := sleeper(t, func(cmd *exec.Cmd) error {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
@@ -220,7 +207,7 @@ func TestAll(t *testing.T) {
 }
 
 func TestDo(t *testing.T) {
-	n := named(t)
+	n := load.ForTest(t)
 	runtime.LockOSThread() // so that a thread left inside shows
 	defer runtime.UnlockOSThread()
 	home := inode(t, own)
@@ -278,7 +265,7 @@ func TestDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	end(p)
-	other := named(t)
+	other := load.ForTest(t)
 	reused, err := Find(other.Name)
 	if err != nil {
 		t.Fatal(err)

@@ -9,22 +9,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/portroom/portroom/test/load"
-	"github.com/portroom/portroom/test/need"
 )
 
 const lo = 1 // the number of the loopback device in every namespace
 
 func TestSourceIsTheKernelsChoice(t *testing.T) {
-	need.Root(t)
-	n, err := load.NewNetns(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	n := load.ForTest(t)
 	source := func(dst string, oif uint32) (c Choice, err error) {
 		err = n.Do(func() (err error) { c, err = Source(netip.MustParseAddr(dst), oif); return err })
 		return c, err

@@ -42,12 +42,7 @@ var sameAddr = cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})
 
 func place(t *testing.T) (*load.Netns, netns.Namespace) {
 	t.Helper()
-	need.Root(t)
-	n, err := load.NewNetns(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = n.Close() }) // some tests close it themselves
+	n := load.ForTest(t)
 	if err := n.Sysctl("net.ipv4.ip_local_port_range", fmt.Sprintf("%d %d", first, last)); err != nil {
 		t.Fatal(err)
 	}

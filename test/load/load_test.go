@@ -18,21 +18,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func newNetns(t *testing.T) *Netns {
-	t.Helper()
-	need.Root(t)
-	ns, err := NewNetns(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := ns.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return ns
-}
-
 // eventually waits until ok is true for the counts of ns, because the kernel may
 // still be at the last segments.
 func eventually(t *testing.T, ns *Netns, want string, ok func(Counts) bool) {
@@ -52,7 +37,7 @@ func eventually(t *testing.T, ns *Netns, want string, ok func(Counts) bool) {
 }
 
 func TestTimeWaitsAreWhatTheKernelCounts(t *testing.T) {
-	ns := newNetns(t)
+	ns := ForTest(t)
 	if err := ns.TimeWaits(t.Context(), 1500, 20); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +49,7 @@ func TestTimeWaitsAreWhatTheKernelCounts(t *testing.T) {
 }
 
 func TestEveryTimeWaitIsAClient(t *testing.T) {
-	ns := newNetns(t)
+	ns := ForTest(t)
 	if err := ns.TimeWaits(t.Context(), 500, 7); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +73,7 @@ func TestEveryTimeWaitIsAClient(t *testing.T) {
 }
 
 func TestEstablishedConnectionsEndWithTheirHolders(t *testing.T) {
-	ns := newNetns(t)
+	ns := ForTest(t)
 	h, err := ns.Established(t.Context(), 200, 2)
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +95,7 @@ func TestEstablishedConnectionsEndWithTheirHolders(t *testing.T) {
 }
 
 func TestEstablishedRefusesMoreThanTheLimitOfOpenFiles(t *testing.T) {
-	ns := newNetns(t)
+	ns := ForTest(t)
 	if h, err := ns.Established(t.Context(), 1<<30, 1); err == nil {
 		h.Close()
 		t.Error("2^30 connections in one process")

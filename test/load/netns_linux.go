@@ -41,7 +41,7 @@ func NewNetns(ctx context.Context) (*Netns, error) {
 		}
 		return nil, err
 	}
-	if err := n.Do(loopbackUp); err != nil {
+	if err := n.Do(LoopbackUp); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
@@ -62,7 +62,8 @@ func ip(ctx context.Context, args ...string) error {
 	return nil
 }
 
-func loopbackUp() error {
+// LoopbackUp brings up lo in the namespace of the calling thread.
+func LoopbackUp() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("bring lo up: %w", err)
