@@ -8,7 +8,10 @@ LINT    := v2.15.0
 # the archive tool that reads our initrd). The BPF compiler is pinned, so that what
 # is generated can be compared with what is committed.
 PACKAGES := iproute2 bsdutils cpio xz-utils qemu-system-x86 ca-certificates \
-            clang-14 llvm-14 libbpf-dev
+            clang-14 llvm-14 libbpf-dev \
+            libhivex-bin libwin-hivex-perl reglookup chntpw registry-tools ntfs-3g \
+            samba smbclient samba-common-bin \
+            wine wine64 gcc-mingw-w64-x86-64-win32
 
 .PHONY: build test deps generate kernels race fuzz bench man lint
 
