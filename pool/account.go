@@ -81,7 +81,7 @@ func (t *Table) tcpPool(k tuple, a *account, owners *socket.Owners, binds map[so
 
 	p.HeadroomMax = p.Capacity - a.held + a.reusable + a.maybeReusable
 	p.Headroom = p.Capacity - a.held + a.reusable
-	firstHeld, lastHeld, maybeReusable := a.firstHeld, a.lastHeld, a.maybeReusable
+	firstHeld, lastHeld, maybeReusable, orphans := a.firstHeld, a.lastHeld, a.maybeReusable, a.orphans
 	if k.ifindex != 0 {
 		// A socket bound to no interface occupies the tuple for those bound to one
 		// too, but not the other way round (inet_match).
@@ -89,6 +89,7 @@ func (t *Table) tcpPool(k tuple, a *account, owners *socket.Owners, binds map[so
 			p.Held = min(p.Held+open.held, p.Capacity) // some may be the same ports
 			p.Reusable = min(p.Reusable+open.reusable, p.Held)
 			maybeReusable += open.maybeReusable
+			orphans += open.orphans
 			p.Headroom -= open.held - open.reusable
 			p.HeadroomMax = min(p.HeadroomMax, p.Capacity-open.held+open.reusable+open.maybeReusable)
 			if a.held > 0 && open.held > 0 {
@@ -99,8 +100,11 @@ func (t *Table) tcpPool(k tuple, a *account, owners *socket.Owners, binds map[so
 			firstHeld, lastHeld = firstHeld || open.firstHeld, lastHeld || open.lastHeld
 		}
 	}
-	if maybeReusable > 0 {
+	if maybeReusable > orphans {
 		p.because(NoStamps)
+	}
+	if orphans > 0 {
+		p.because(Orphans)
 	}
 	if !t.exact {
 		unsure := t.unsure

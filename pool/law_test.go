@@ -87,6 +87,8 @@ func TestTimeWait(t *testing.T) {
 	}
 	old := mode(1)
 	old.Kernel = linux61
+	oldLoopback := mode(2)
+	oldLoopback.Kernel = linux61
 	aged := func(remaining time.Duration) []socket.Socket {
 		list := timeWaits(socket.Unknown, here, there, 4000)
 		list[0].Remaining = remaining
@@ -95,29 +97,41 @@ func TestTimeWait(t *testing.T) {
 	halfOpen := timeWaits(socket.Yes, here, there, 4000)
 	halfOpen[0].State, halfOpen[0].HalfOpenTimeWait = socket.FinWait2, true
 
+	youngHalf := timeWaits(socket.No, here, there, 4000)
+	youngHalf[0].State, youngHalf[0].HalfOpenTimeWait = socket.FinWait2, true
+	liveHalf := established(4000)
+	liveHalf[0].State = socket.FinWait2
+
 	held := numbers{Capacity: 10, Held: 1, Headroom: 9, HeadroomMax: 9, Bind: 9, BindMax: 9}
 	reusable := numbers{Capacity: 10, Held: 1, Reusable: 1, Headroom: 10, HeadroomMax: 10, Bind: 9, BindMax: 9}
 	maybe := numbers{Capacity: 10, Held: 1, Headroom: 9, HeadroomMax: 10, Bind: 9, BindMax: 9, Why: []Reason{NoStamps}}
+	orphan := maybe
+	orphan.Why = []Reason{Orphans}
 	lo4, lo6 := keyOf("127.0.0.1", "127.0.0.1:443", 0), keyOf("::1", "[::1]:443", 0)
 	mixed, onLo := keyOf(here, "127.8.9.10:443", 0), keyOf(here, there, 1)
 
 	check(t, map[string]law{
-		"0: an old entry is held":             {host: mode(0), sockets: timeWaits(socket.Yes, here, there, 4000), want: held},
-		"0: on loopback too":                  {host: mode(0), key: lo4, sockets: timeWaits(socket.Yes, "127.0.0.1", "127.0.0.1:443", 4000), want: held},
-		"0: the age need not be known":        {host: mode(0), sockets: timeWaits(socket.Unknown, here, there, 4000), want: held},
-		"1: an old entry is reusable":         {host: mode(1), sockets: timeWaits(socket.Yes, here, there, 4000), want: reusable},
-		"1: a young entry is held":            {host: mode(1), sockets: timeWaits(socket.No, here, there, 4000), want: held},
-		"1: an entry of unknown age may be":   {host: mode(1), sockets: timeWaits(socket.Unknown, here, there, 4000), want: maybe},
-		"1: an orphan in FIN_WAIT2 is held":   {host: mode(1), sockets: halfOpen, want: held},
-		"1: a live connection is held":        {host: mode(1), sockets: established(4000), want: held},
-		"2: between hosts an entry is held":   {host: mode(2), sockets: timeWaits(socket.Yes, here, there, 4000), want: held},
-		"2: nor need its age be known":        {host: mode(2), sockets: timeWaits(socket.Unknown, here, there, 4000), want: held},
-		"2: on 127.0.0.1 it is reusable":      {host: mode(2), key: lo4, sockets: timeWaits(socket.Yes, "127.0.0.1", "127.0.0.1:443", 4000), want: reusable},
-		"2: on v4-mapped loopback too":        {host: mode(2), key: lo4, sockets: timeWaits(socket.Yes, "::ffff:127.0.0.1", "[::ffff:127.0.0.1]:443", 4000), want: reusable},
-		"2: on ::1 too":                       {host: mode(2), key: lo6, sockets: timeWaits(socket.Yes, "::1", "[::1]:443", 4000), want: reusable},
-		"2: one end on loopback is enough":    {host: mode(2), key: mixed, sockets: timeWaits(socket.Yes, here, "127.8.9.10:443", 4000), want: reusable},
-		"2: bound to the loopback device too": {host: mode(2), key: onLo, sockets: on(1, timeWaits(socket.Yes, here, there, 4000)...), want: reusable},
-		"2: not bound to another device":      {host: mode(2), key: keyOf(here, there, 2), sockets: on(2, timeWaits(socket.Yes, here, there, 4000)...), want: held},
+		"0: an old entry is held":           {host: mode(0), sockets: timeWaits(socket.Yes, here, there, 4000), want: held},
+		"0: on loopback too":                {host: mode(0), key: lo4, sockets: timeWaits(socket.Yes, "127.0.0.1", "127.0.0.1:443", 4000), want: held},
+		"0: the age need not be known":      {host: mode(0), sockets: timeWaits(socket.Unknown, here, there, 4000), want: held},
+		"1: an old entry is reusable":       {host: mode(1), sockets: timeWaits(socket.Yes, here, there, 4000), want: reusable},
+		"1: a young entry is held":          {host: mode(1), sockets: timeWaits(socket.No, here, there, 4000), want: held},
+		"1: an entry of unknown age may be": {host: mode(1), sockets: timeWaits(socket.Unknown, here, there, 4000), want: maybe},
+		"1: an orphan in FIN_WAIT2 is held": {host: mode(1), sockets: halfOpen, want: held},
+		// Until 0d9e5df4a257, which came with 6.12 and October 2024's stable kernels.
+		"1: before 6.12 an orphan may be taken": {host: old, sockets: halfOpen, want: orphan},
+		"1: but not before the delay":           {host: old, sockets: youngHalf, want: held},
+		"1: nor while it is a socket":           {host: old, sockets: liveHalf, want: held},
+		"2: nor between hosts":                  {host: oldLoopback, sockets: halfOpen, want: held},
+		"1: a live connection is held":          {host: mode(1), sockets: established(4000), want: held},
+		"2: between hosts an entry is held":     {host: mode(2), sockets: timeWaits(socket.Yes, here, there, 4000), want: held},
+		"2: nor need its age be known":          {host: mode(2), sockets: timeWaits(socket.Unknown, here, there, 4000), want: held},
+		"2: on 127.0.0.1 it is reusable":        {host: mode(2), key: lo4, sockets: timeWaits(socket.Yes, "127.0.0.1", "127.0.0.1:443", 4000), want: reusable},
+		"2: on v4-mapped loopback too":          {host: mode(2), key: lo4, sockets: timeWaits(socket.Yes, "::ffff:127.0.0.1", "[::ffff:127.0.0.1]:443", 4000), want: reusable},
+		"2: on ::1 too":                         {host: mode(2), key: lo6, sockets: timeWaits(socket.Yes, "::1", "[::1]:443", 4000), want: reusable},
+		"2: one end on loopback is enough":      {host: mode(2), key: mixed, sockets: timeWaits(socket.Yes, here, "127.8.9.10:443", 4000), want: reusable},
+		"2: bound to the loopback device too":   {host: mode(2), key: onLo, sockets: on(1, timeWaits(socket.Yes, here, there, 4000)...), want: reusable},
+		"2: not bound to another device":        {host: mode(2), key: keyOf(here, there, 2), sockets: on(2, timeWaits(socket.Yes, here, there, 4000)...), want: held},
 
 		// sock_diag tells how long the entry still lives, not which timestamps it
 		// remembers. Before 6.14 the delay ends with a second of the clock.

@@ -41,6 +41,10 @@ const (
 	NoBuckets Reason = "no-buckets"
 	// NoStamps: it is not known which TIME_WAIT entries tcp_tw_reuse lets go.
 	NoStamps Reason = "no-timestamps"
+	// Orphans: connections that were closed on this side only wait in FIN_WAIT2,
+	// and it is not known whether this kernel lets tcp_tw_reuse take them over:
+	// before 6.12 some do.
+	Orphans Reason = "orphans"
 	// HiddenSockets: the kernel holds sockets that it does not list (bound and
 	// unconnected, before Linux 6.8).
 	HiddenSockets Reason = "hidden-sockets"

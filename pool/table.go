@@ -50,6 +50,7 @@ type tuple struct {
 // account is what is counted of one pool.
 type account struct {
 	held, reusable, maybeReusable int
+	orphans                       int  // of maybeReusable: the kernel's version decides
 	firstHeld, lastHeld           bool // the ends of the range are taken
 	states                        [socket.NumStates]int
 	owners                        map[int32]int
@@ -207,7 +208,12 @@ func (t *Table) addTCP(s *socket.Socket, owner int32) {
 		return
 	case socket.Unknown:
 		a.maybeReusable++
-		t.questions++
+		if s.HalfOpenTimeWait {
+			a.orphans++
+		}
+		if s.Stale == socket.Unknown {
+			t.questions++
+		}
 	}
 	if p == t.rng.First {
 		a.firstHeld = true
@@ -237,11 +243,19 @@ const loopbackIfindex = 1
 // takeover says whether connect() may take this entry's place now: a TIME_WAIT
 // that tcp_tw_reuse lets go (tcp_twsk_unique in net/ipv4/tcp_ipv4.c).
 func (t *Table) takeover(s *socket.Socket) socket.Tri {
-	if s.State != socket.TimeWait {
+	if s.State != socket.TimeWait && !s.HalfOpenTimeWait {
 		return socket.No
 	}
 	if !t.reuse(s.Src, s.Dst, s.Ifindex) {
 		return socket.No
+	}
+	if s.HalfOpenTimeWait {
+		// Linux 6.12 stopped this (commit 0d9e5df4a257), and so did the stable
+		// releases of October 2024; a distribution's version number does not tell.
+		if t.settings.Kernel.AtLeast(6, 12) || s.Stale == socket.No {
+			return socket.No
+		}
+		return socket.Unknown
 	}
 	if s.Stale != socket.Unknown {
 		return s.Stale

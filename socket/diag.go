@@ -214,9 +214,7 @@ func parseSocket(b []byte, s *Socket) error {
 		switch {
 		case timer == timerTimeWait && s.Inode == 0 && (s.State == TimeWait || s.State == FinWait2):
 			s.Remaining = time.Duration(ne.Uint32(b[52:])) * time.Millisecond
-			if s.HalfOpenTimeWait = s.State == FinWait2; s.HalfOpenTimeWait {
-				s.Stale = No
-			}
+			s.HalfOpenTimeWait = s.State == FinWait2
 			return nil
 		case s.State == Closed:
 			// A socket that is in a hash table and closed is one that was bound.

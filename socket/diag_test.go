@@ -129,7 +129,7 @@ func TestEachKindOfSocketIsReadAndNothingIsLeftOfTheFormer(t *testing.T) {
 		}},
 		{"TIME_WAIT that stands for an orphan in FIN_WAIT2", TCP, half.encode(), Socket{
 			State: FinWait2, IPv6: true, Src: addr("2001:db8::1"), Dst: addr("2001:db8::2"), SrcPort: 40003, DstPort: 80,
-			HalfOpenTimeWait: true, Remaining: time.Millisecond, Stale: No,
+			HalfOpenTimeWait: true, Remaining: time.Millisecond,
 		}},
 		{"FIN_WAIT2 that is still a socket", TCP, orphan.encode(), Socket{
 			State: FinWait2, Src: addr("127.0.0.1"), Dst: addr("127.0.0.1"), SrcPort: 40001, DstPort: 80,
@@ -173,7 +173,7 @@ func TestTheMessagesOfOneBufferAreReadInTurn(t *testing.T) {
 	want := []Socket{
 		{
 			Proto: TCP, State: FinWait2, IPv6: true, Src: addr("::1"), Dst: addr("::1"), SrcPort: 1000, DstPort: 80, UID: 5,
-			HalfOpenTimeWait: true, Remaining: time.Minute, Stale: No,
+			HalfOpenTimeWait: true, Remaining: time.Minute,
 		},
 		{Proto: TCP, State: Listen, IPv6: true, SrcPort: 443, V6Only: Yes},
 		{Proto: TCP, State: Established, Src: addr("127.0.0.1"), Dst: addr("127.0.0.1"), SrcPort: 1001, DstPort: 80},

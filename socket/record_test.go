@@ -65,6 +65,9 @@ func TestEachRecordIsReadAndNothingIsLeftOfTheFormer(t *testing.T) {
 		{"TIME_WAIT in FIN_WAIT2", func(r *record) { r.State, r.Flags = 5, 4|32 }, func(s *Socket) {
 			s.State, s.HalfOpenTimeWait, s.Auto, s.Stale, s.ByConnect = FinWait2, true, Unknown, No, No
 		}},
+		{"stale TIME_WAIT in FIN_WAIT2", func(r *record) { r.State, r.Flags = 5, 4|2|32 }, func(s *Socket) {
+			s.State, s.HalfOpenTimeWait, s.Auto, s.Stale, s.ByConnect = FinWait2, true, Unknown, Yes, No
+		}},
 		{"FIN_WAIT2 that is a socket", func(r *record) { r.State = 5 }, func(s *Socket) { s.State = FinWait2 }},
 		{"a request", func(r *record) { r.State = 12 }, func(s *Socket) { s.State, s.Auto = SynRecv, Unknown }},
 		{"TCP bound", func(r *record) { r.State, r.Flags = 7, 8 }, func(s *Socket) { s.State, s.Auto = BoundInactive, No }},

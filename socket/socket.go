@@ -158,7 +158,8 @@ type Socket struct {
 	Inode   uint64 // 0 when no file refers to it: TIME_WAIT, orphans, requests
 
 	// HalfOpenTimeWait is a TIME_WAIT entry that stands for an orphan in
-	// FIN_WAIT2; State is FinWait2 then, and nothing may take its place.
+	// FIN_WAIT2; State is FinWait2 then. Since Linux 6.12 nothing may take its
+	// place.
 	HalfOpenTimeWait bool
 
 	// Remaining is how long a TIME_WAIT entry still lives.

@@ -213,7 +213,7 @@ func newWorld(t testing.TB) *world {
 	closeNow(t, client)
 	w.add(t, -1, Socket{
 		State: FinWait2, Src: loopback, Dst: loopback, SrcPort: own, DstPort: 5000,
-		HalfOpenTimeWait: true, Stale: No, ByConnect: Yes,
+		HalfOpenTimeWait: true, ByConnect: Yes,
 	})
 	w.add(t, server, Socket{
 		State: CloseWait, Src: loopback, Dst: loopback, SrcPort: 5000, DstPort: own, Auto: Yes, ByConnect: No,

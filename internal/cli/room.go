@@ -257,6 +257,7 @@ var reasons = map[pool.Reason]string{
 	pool.OddRange:      "the range has an odd number of ports, so the search may leave out one end",
 	pool.NoBuckets:     "without privilege it cannot be seen which used ports are closed to everyone",
 	pool.NoStamps:      "without privilege it cannot be seen which TIME_WAIT entries may be taken over",
+	pool.Orphans:       "before 6.12 some kernels let connect() take over an orphan in FIN_WAIT2 and some do not",
 	pool.HiddenSockets: "this kernel does not list sockets that are bound and not connected",
 	pool.Interrupted:   "the socket table changed while it was read",
 	pool.StepWidth:     "ip_local_port_step_width is set, and its search has not been verified",

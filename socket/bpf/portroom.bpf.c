@@ -322,7 +322,7 @@ int tcp(struct bpf_iter__tcp *ctx)
 			return 0;
 		r.flags |= FLAG_TIMEWAIT;
 		r.state = tw->tw_sk.tw_substate;
-		if (r.state == TCP_TIME_WAIT && stale(tw, skc->skc_net.net))
+		if (stale(tw, skc->skc_net.net))
 			r.flags |= FLAG_STALE;
 		if (bpf_core_field_exists(tw->tw_sk.tw_connect_bind))
 			r.flags |= chosen(BPF_CORE_READ_BITFIELD(&tw->tw_sk, tw_connect_bind));
