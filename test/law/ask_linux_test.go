@@ -83,5 +83,5 @@ func (w *world) ask(d dial, src string, user string) (want, error) {
 	if p.Src != src || p.Dst != d.dst.String() {
 		return want{}, errors.New("portroom room answers for " + p.Src + " to " + p.Dst)
 	}
-	return want{"portroom room with " + user + " capabilities, " + d.String(), p.Headroom, p.Max, p.Exact}, nil
+	return want{what: "portroom room with " + user + " capabilities, " + d.String(), low: p.Headroom, max: p.Max, exact: p.Exact}, nil
 }

@@ -26,7 +26,7 @@ type world struct {
 	idle      []int            // bound or listening descriptors
 	udp       []int            // UDP descriptors
 	servers   map[uint16][]int // listening on destination ports, by port: IPv4, IPv6
-	timeWaits int
+	timeWaits int              // entries that tcp_tw_reuse may concern
 }
 
 // A conn is a connection and both its ends.
@@ -261,6 +261,7 @@ func (w *world) finish(i int, how string) {
 		shut(&c.server)
 	case "client only":
 		shut(&c.client)
+		w.timeWaits++ // before 6.12 an orphan may be taken over like one
 	case "server only":
 		shut(&c.server)
 	}
