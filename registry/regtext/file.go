@@ -12,7 +12,9 @@
 // A file that begins with `Windows Registry Editor Version 5.00` is of Windows 2000
 // and later. regedit writes it in UTF-16LE with a byte order mark. Files that an
 // editor saved as UTF-8 are read as well; [Form] says what was found, and a file is
-// written as it was read.
+// written as it was read. The bytes of its hex values are taken for what they were
+// before it was saved so: UTF-16LE. Beware that regedit takes a file without a mark
+// for ANSI, and that Wine's then takes the bytes of hex(2) and hex(7) for ANSI, too.
 //
 // # What a file is
 //

@@ -9,7 +9,8 @@ import (
 	"github.com/portroom/portroom/registry"
 )
 
-// lineLength is the column from which on regedit goes on in the next line.
+// lineLength is the column, in UTF-16 units, from which on regedit goes on in the
+// next line (as seen in files that Wine's regedit writes).
 const lineLength = 77
 
 // Print writes the file. The error says what cannot be written in its form: a
@@ -152,7 +153,8 @@ func hexText(left string, data []byte, eol string) string {
 	const digits = "0123456789abcdef"
 	b := make([]byte, 0, len(left)+len(data)*4)
 	b = append(b, left...)
-	column := len([]rune(left))
+	units, _ := toUTF16(nil, left)
+	column := len(units) / 2
 	for i, c := range data {
 		b = append(b, digits[c>>4], digits[c&15])
 		if i == len(data)-1 {
