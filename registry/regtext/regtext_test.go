@@ -197,6 +197,9 @@ func genValue(f Form) *rapid.Generator[registry.Value] {
 			Name: genName(f, "\\\"\n\r=;#[]", 0).Draw(t, "name"),
 			Type: registry.Type(rapid.OneOf(rapid.Uint32Range(0, 12), rapid.Uint32()).Draw(t, "type")),
 		}
+		if f.Version == REGEDIT4 && isText(v.Type) && v.Type != registry.SZ {
+			f.Encoding = ANSI // whatever that of the file is
+		}
 		switch {
 		case f.Version == REGEDIT4 && isText(v.Type), rapid.Bool().Draw(t, "as text"):
 			v.Data, _ = toUTF16(nil, genName(f, "\\\"\n\r\t\x00", 0).Draw(t, "text")+"\x00")
