@@ -75,6 +75,9 @@ func FuzzPrint(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%v\n%q", err, printed)
 		}
+		if file.Encoding == ANSI && ascii(string(printed)) {
+			again.Encoding = ANSI // nothing is left that would tell
+		}
 		if diff := cmp.Diff(file, again, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("(-read +printed):\n%s", diff)
 		}

@@ -90,7 +90,10 @@ func excerpt(s string) string {
 	if r := []rune(s[:min(len(s), 200)]); len(r) > 30 {
 		s = string(r[:30]) + "…"
 	}
-	return strconv.Quote(strings.TrimRight(s, "\r"))
+	if s = strings.TrimRight(s, " \t\r"); s == "" {
+		return "the end of the line"
+	}
+	return strconv.Quote(s)
 }
 
 func (p *parser) header() error {
@@ -135,6 +138,9 @@ func (p *parser) key() error {
 	path, deleted := strings.CutPrefix(line[1:end], "-")
 	if strings.Trim(path, `\`) == "" || strings.HasPrefix(path, "-") || strings.Contains(path, "\r") {
 		return p.errorf("no name of a key: %s", excerpt(line))
+	}
+	if strings.Count(path, `\`) >= maxDepth {
+		return p.errorf("a key below %d others, more than Windows allows", maxDepth)
 	}
 	p.s = p.s[end+1:]
 	k := &Key{Path: path, Deleted: deleted}

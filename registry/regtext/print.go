@@ -80,6 +80,8 @@ func (f Form) checkPath(path string) error {
 	switch {
 	case strings.Trim(path, `\`) == "" || strings.HasPrefix(path, "-"):
 		return fmt.Errorf("%q is no path of a key", path)
+	case strings.Count(path, `\`) >= maxDepth:
+		return fmt.Errorf("key %.60q… lies below %d others, more than Windows allows", path, maxDepth)
 	case strings.ContainsAny(path, "\r\n\x00"):
 		return fmt.Errorf("key %q has a line end or a zero in its name: a .reg file cannot hold that", path)
 	case !f.takes(path):

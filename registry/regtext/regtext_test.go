@@ -85,6 +85,7 @@ func TestErrorsNameTheLine(t *testing.T) {
 		"a value below a deleted key":        {headers[Version5] + "\n[-a]\n@=-", 3, "that is deleted"},
 		"an open bracket":                    {head + "[HKEY_LOCAL_MACHINE\r\n", 4, "bracket"},
 		"a key without a name":               {head + "[-]\r\n", 4, "no name"},
+		"a key too deep":                     {head + "[HKLM" + strings.Repeat(`\a`, 512) + "]", 4, "more than Windows allows"},
 		"words":                              {head + "\r\nMaxUserPort=1\r\n", 5, `"MaxUserPort=1" is no key`},
 		"an open quotation":                  {head + "\"a=dword:1\r\n\r\n", 4, "quotation mark"},
 		"an open quotation behind an escape": {head + `"a\`, 4, "quotation mark"},

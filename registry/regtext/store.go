@@ -13,7 +13,7 @@ import (
 
 // MaxSize is the size, in bytes, of the largest file that [Open] reads: all of
 // it is held in memory. The export of a whole registry has some 400 MB.
-const MaxSize = 1 << 30
+const MaxSize = 1 << 29
 
 // A Store is what an empty registry would be after a file's instructions. Its paths
 // begin with a root key, HKEY_LOCAL_MACHINE or HKLM for short. What the file
@@ -75,7 +75,7 @@ func (s *Store) Keys(path string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := make([]string, 0, len(n.children))
+	list := make([]string, 0, len(n.order)-n.dead)
 	for _, c := range n.live() {
 		list = append(list, c.name)
 	}
@@ -239,7 +239,7 @@ func (s *Store) DeleteKey(path string) error {
 	n.cut()
 	// The key above is still there, even if only this one said so. A root key needs
 	// nobody to say so.
-	if up := n.parent; len(up.children) == 0 && len(up.sections) == 0 && up.parent != nil && up.parent.parent != nil {
+	if up := n.parent; up.childless() && len(up.sections) == 0 && up.parent != nil && up.parent.parent != nil {
 		s.name(up)
 	}
 	return nil

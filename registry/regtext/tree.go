@@ -14,6 +14,10 @@ var roots = map[string]string{
 	"HKCC": "HKEY_CURRENT_CONFIG",
 }
 
+// maxDepth is how many keys may lie one below the other, as in Windows ("Registry
+// element size limits" of the Windows documentation).
+const maxDepth = 512
+
 // fold makes names alike that differ in case only.
 func fold(name string) string { return strings.Map(unicode.ToUpper, name) }
 
@@ -40,14 +44,46 @@ func isRoot(name string) bool {
 // A node is a key that is there after all instructions of the file.
 type node struct {
 	name     string
-	parent   *node // nil for the node above all roots
-	children map[string]*node
+	parent   *node   // nil for the node above all roots
 	order    []*node // children as the file names them, and those that were cut
+	dead     int     // how many of them were cut
+	byName   map[string]*node
 	cutOff   bool
 	sections []*Key // that make it; none if a key below does
 }
 
-func (n *node) child(name string) *node { return n.children[fold(name)] }
+// few is how many children are looked through one by one. Most keys have so few,
+// and a map costs a hundred times the memory of their names in the file.
+const few = 8
+
+func (n *node) child(name string) *node {
+	name = fold(name)
+	if n.byName != nil {
+		return n.byName[name]
+	}
+	for _, c := range n.order {
+		if !c.cutOff && fold(c.name) == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// childless reports whether no key is below.
+func (n *node) childless() bool { return len(n.order) == n.dead }
+
+func (n *node) add(c *node) {
+	n.order = append(n.order, c)
+	switch {
+	case n.byName != nil:
+		n.byName[fold(c.name)] = c
+	case len(n.order) > few:
+		n.byName = make(map[string]*node)
+		for _, c := range n.live() {
+			n.byName[fold(c.name)] = c
+		}
+	}
+}
 
 // grow returns the node at a path below n and makes it if need be.
 func (n *node) grow(path []string) *node {
@@ -55,11 +91,7 @@ func (n *node) grow(path []string) *node {
 		c := n.child(name)
 		if c == nil {
 			c = &node{name: name, parent: n}
-			if n.children == nil {
-				n.children = make(map[string]*node)
-			}
-			n.children[fold(name)] = c
-			n.order = append(n.order, c)
+			n.add(c)
 		}
 		n = c
 	}
@@ -80,16 +112,16 @@ func (n *node) find(path []string) *node {
 // it is dead, for a file may name and delete very many keys.
 func (n *node) cut() {
 	p := n.parent
-	delete(p.children, fold(n.name))
+	delete(p.byName, fold(n.name))
 	n.cutOff = true
-	if len(p.order) > 2*len(p.children) {
-		p.order = p.live()
+	if p.dead++; 2*p.dead > len(p.order) {
+		p.order, p.dead = p.live(), 0
 	}
 }
 
 // live returns the children in the order of the file.
 func (n *node) live() []*node {
-	list := make([]*node, 0, len(n.children))
+	list := make([]*node, 0, len(n.order)-n.dead)
 	for _, c := range n.order {
 		if !c.cutOff {
 			list = append(list, c)
@@ -100,11 +132,9 @@ func (n *node) live() []*node {
 
 // each calls f for the node and all below it.
 func (n *node) each(f func(*node)) {
-	// A stack of our own: a hostile path may have millions of names.
-	for stack := []*node{n}; len(stack) > 0; {
-		top := stack[len(stack)-1]
-		stack = append(stack[:len(stack)-1], top.live()...)
-		f(top)
+	f(n)
+	for _, c := range n.live() {
+		c.each(f)
 	}
 }
 
