@@ -25,6 +25,7 @@ const MaxSize = 1 << 29
 type Store struct {
 	file  *File
 	path  string // "" if there is no file to write to
+	seen  os.FileInfo
 	root  *node
 	dirty bool
 }
@@ -38,6 +39,10 @@ func Open(path string) (*Store, error) {
 		return nil, fmt.Errorf("read .reg file: %w", err)
 	}
 	defer f.Close()
+	seen, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("read .reg file: %w", err)
+	}
 	b, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("read .reg file: %w", err)
@@ -50,7 +55,7 @@ func Open(path string) (*Store, error) {
 		return nil, fmt.Errorf("read .reg file %s: %w", path, err)
 	}
 	s := NewStore(file)
-	s.path = path
+	s.path, s.seen = path, seen
 	return s, nil
 }
 
@@ -246,7 +251,8 @@ func (s *Store) DeleteKey(path string) error {
 }
 
 // Flush writes the file in the form that it was read in, if there are changes.
-// Another file takes the old one's place only when it is complete.
+// Another file takes the old one's place only when it is complete. A file that
+// somebody else has changed since it was read is left alone, with an error.
 func (s *Store) Flush() error {
 	if !s.dirty || s.path == "" {
 		return nil
@@ -255,8 +261,18 @@ func (s *Store) Flush() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
+	now, err := os.Stat(s.path)
+	if err != nil {
+		return fmt.Errorf("write .reg file: %w", err)
+	}
+	if now.Size() != s.seen.Size() || !now.ModTime().Equal(s.seen.ModTime()) {
+		return fmt.Errorf("write .reg file %s: it was changed since it was read: read it again", s.path)
+	}
 	if err := replace(s.path, b); err != nil {
 		return fmt.Errorf("write .reg file %s: %w", s.path, err)
+	}
+	if s.seen, err = os.Stat(s.path); err != nil {
+		return fmt.Errorf("write .reg file: %w", err)
 	}
 	s.dirty = false
 	return nil

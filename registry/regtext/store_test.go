@@ -204,6 +204,23 @@ func TestAFileIsReplacedAsAWhole(t *testing.T) {
 	}
 }
 
+func TestAFileThatSomebodyElseChangedIsLeftAlone(t *testing.T) {
+	s, path := open(t, sample)
+	if err := s.Create(`HKLM\x`); err != nil {
+		t.Fatal(err)
+	}
+	theirs := sample + "; a remark\n"
+	if err := os.WriteFile(path, []byte(theirs), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Flush(); err == nil {
+		t.Error("no error")
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != theirs {
+		t.Errorf("%v, the file is\n%s", err, got)
+	}
+}
+
 func TestAStoreRefusesWhatItsFileCannotHold(t *testing.T) {
 	s, _ := open(t, "REGEDIT4\n\n[HKEY_LOCAL_MACHINE\\a]\n")
 	for name, err := range map[string]error{
