@@ -97,6 +97,43 @@ func TestSettingsAreReadOverEveryVersion(t *testing.T) {
 	})
 }
 
+func TestTheValuesOfAKeyAreReadWithoutThoseOfTheKeysBelow(t *testing.T) {
+	s := samba.Start(t, samba.SMB3)
+	var text strings.Builder
+	text.WriteString("Windows Registry Editor Version 5.00\n\n[HKLM\\SYSTEM\\top]\n\"own\"=dword:00000007\n")
+	for i := range 50 {
+		fmt.Fprintf(&text, "\n[HKLM\\SYSTEM\\top\\key%d]\n\"below\"=\"%s\"\n", i, strings.Repeat("x", 10_000))
+	}
+	s.Fill(t, text.String())
+	r := open1(t, s, options(s)).(*store)
+	sent := make(chan int, 1)
+	r.o.Port = relay(t, s, 1<<30, sent, nil)
+	list, err := r.Values(`SYSTEM\top`)
+	if err != nil || len(list) != 1 || list[0].Name != "own" {
+		t.Fatalf("%v, %v", list, err)
+	}
+	// Each value below is 20 kB on the wire, a million bytes in all.
+	if n := <-sent; n > 200_000 {
+		t.Errorf("the server sent %d bytes for one number", n)
+	}
+	// Read once, it is known until something is written.
+	r.o.Port = 1
+	if _, err := r.Get(`system\TOP`, "OWN"); err != nil {
+		t.Error(err)
+	}
+	want(t, r.Set(`SYSTEM\top`, registry.NewDWORD("own", 8)), ErrUnreachable)
+	_, err = r.Get(`SYSTEM\top`, "own")
+	want(t, err, ErrUnreachable)
+}
+
+func TestAnAccountWithoutAPasswordIsNotAskedForOne(t *testing.T) {
+	s := samba.Start(t, samba.SMB3)
+	o := options(s)
+	o.Password = ""
+	_, err := Open(t.Context(), s.Host, o)
+	want(t, err, ErrLogon)
+}
+
 func TestAWrongPasswordIsSaidToBeOne(t *testing.T) {
 	each(t, func(t *testing.T, s *samba.Server) {
 		o := options(s)

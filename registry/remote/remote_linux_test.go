@@ -16,6 +16,7 @@ func options(s *samba.Server) Options {
 	return Options{User: samba.User, Password: samba.Password, Port: s.Port, MinProtocol: NT1, Timeout: 30 * time.Second}
 }
 
+// open1 opens a registry that is closed with the test.
 func open1(t *testing.T, s *samba.Server, o Options) registry.Store {
 	t.Helper()
 	store, err := Open(t.Context(), s.Host, o)
@@ -29,6 +30,7 @@ func open1(t *testing.T, s *samba.Server, o Options) registry.Store {
 func TestARegistryOverSMBBehavesAsEveryOther(t *testing.T) {
 	for _, version := range versions {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel() // most of the time goes into starting net(8), call by call
 			s := samba.Start(t, version)
 			o := options(s)
 			registrytest.Run(t, open1(t, s, o), registrytest.Options{
