@@ -191,11 +191,7 @@ func (c *client) run(op, key string, stdin string, read func(io.Reader) (enough 
 	case enough:
 		return result{stderr: stderr.String()}, nil
 	case ctx.Err() != nil:
-		e := &Error{Op: op, Key: key, Host: c.host, Err: ctx.Err(), Hint: hintTimeout}
-		if errors.Is(c.ctx.Err(), context.Canceled) {
-			e.Hint = ""
-		}
-		return result{}, e
+		return result{}, cutShort(c.ctx, Error{Op: op, Key: key, Host: c.host}, c.o.Timeout)
 	case readErr != nil && err == nil:
 		return result{}, &Error{Op: op, Key: key, Host: c.host, Err: readErr}
 	}

@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 )
 
 // The ways in which a host's registry cannot be reached or changed.
 var (
-	// ErrLogon: the host does not know the user, or not with this password.
-	ErrLogon = errors.New("wrong user or password")
+	// ErrLogon: the host does not let the user in, or not with this password.
+	ErrLogon = errors.New("the logon failed")
 	// ErrUnreachable: nothing answers there.
 	ErrUnreachable = errors.New("the host cannot be reached")
 	// ErrProtocol: no version of SMB that both sides accept.
@@ -57,6 +59,31 @@ func (e *Error) Error() string {
 // Unwrap returns the sentinel.
 func (e *Error) Unwrap() error { return e.Err }
 
+// timeoutError is how long an answer was waited for; 0 when it is not known.
+type timeoutError time.Duration
+
+func (e timeoutError) Error() string {
+	if e == 0 {
+		return "no answer"
+	}
+	return "no answer within " + time.Duration(e).String()
+}
+
+// Is makes it a [context.DeadlineExceeded].
+func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// Timeout makes it what net.Error calls a time-out.
+func (timeoutError) Timeout() bool { return true }
+
+// cutShort completes the error of a call that ended because the caller's ctx is
+// done, or, if it is not, because the time for one call was over.
+func cutShort(ctx context.Context, e Error, after time.Duration) error {
+	if e.Err = ctx.Err(); e.Err == nil {
+		e.Err, e.Hint = timeoutError(after), hintTimeout
+	}
+	return &e
+}
+
 // errAbsent stands for a key or value that is absent until it is known which.
 var errAbsent = errors.New("absent")
 
@@ -64,7 +91,7 @@ var errAbsent = errors.New("absent")
 const (
 	hintAccess = "the user must be an administrator there, or be let in by the key winreg's permissions; " +
 		"XP takes every remote user for Guest until its policy ForceGuest is 0"
-	hintLogon       = `check --user (DOMAIN\user or user@domain) and the password`
+	hintLogon       = `user or password is wrong: check --user (DOMAIN\user or user@domain) and the password`
 	hintUnreachable = "check the host's name and that its firewall lets TCP port 445 in (file and printer sharing)"
 	hintTimeout     = "check the host's name and its firewall (TCP port 445), or give it longer with --timeout"
 	hintService     = "start the service RemoteRegistry there (sc config RemoteRegistry start= demand, then sc start RemoteRegistry)"
@@ -74,6 +101,8 @@ const (
 	hintGone        = "the host went down, or closed the connection; ask again"
 	hintKerberos    = "no valid ticket for this user and host: run kinit, give the host by its full name, or leave --kerberos away"
 	hintInstall     = "install it (Debian, Ubuntu: samba-common-bin; Fedora, RHEL: samba-common-tools; FreeBSD, macOS: samba), or read the host's hive file"
+	hintImport      = "Samba sets values of this type through a key that it opened for reading, which Windows may refuse: set it on the host itself"
+	hintValue       = "the host's registry does not take it"
 	hintAccount     = "have the account enabled or its password renewed"
 )
 
@@ -102,7 +131,7 @@ var kinds = map[string]struct {
 	"NT_STATUS_HOST_UNREACHABLE":         {ErrUnreachable, hintUnreachable},
 	"NT_STATUS_NETWORK_UNREACHABLE":      {ErrUnreachable, hintUnreachable},
 	"NT_STATUS_BAD_NETWORK_NAME":         {ErrUnreachable, hintUnreachable},
-	"NT_STATUS_IO_TIMEOUT":               {context.DeadlineExceeded, hintTimeout},
+	"NT_STATUS_IO_TIMEOUT":               {timeoutError(0), hintTimeout},
 	"NT_STATUS_PIPE_NOT_AVAILABLE":       {ErrService, hintService},
 	"NT_STATUS_INSTANCE_NOT_AVAILABLE":   {ErrService, hintService},
 	"NT_STATUS_RPC_SERVER_UNAVAILABLE":   {ErrService, hintService},
@@ -150,12 +179,15 @@ func classify(stderr string, o Options) Error {
 		status = statusWord.FindString(afterLogon)
 	}
 	k, known := kinds[status]
+	is := func(list ...error) bool {
+		return slices.ContainsFunc(list, func(e error) bool { return errors.Is(k.err, e) })
+	}
 	switch pipe := noPipe.FindStringSubmatch(stderr); {
 	case strings.Contains(stderr, noAddress), strings.Contains(stderr, noServer):
 		return Error{Err: ErrUnreachable, Hint: hintUnreachable}
 	case o.Kerberos && strings.Contains(stderr, noTicket):
 		return Error{Status: status, Err: ErrLogon, Hint: hintKerberos}
-	case pipe != nil && k.err != fs.ErrPermission && k.err != ErrGone && k.err != context.DeadlineExceeded:
+	case pipe != nil && !is(fs.ErrPermission, ErrGone, context.DeadlineExceeded):
 		hint := hintService
 		if pipe[1] != "winreg" {
 			hint = hintPipe
@@ -163,13 +195,13 @@ func classify(stderr string, o Options) Error {
 		return Error{Status: status, Err: ErrService, Hint: hint}
 	case status == "":
 		return Error{}
-	case connecting && (k.err == ErrGone || k.err == ErrProtocol):
+	case connecting && is(ErrGone, ErrProtocol):
 		// A host without SMB2 closes the connection, or answers what is no answer.
 		if o.minProtocol() != NT1 {
 			return Error{Status: status, Err: ErrProtocol, Hint: hintSMB1}
 		}
 		return Error{Status: status, Err: ErrProtocol, Hint: hintProtocol}
-	case !known, !connecting && (k.err == ErrUnreachable || k.err == ErrProtocol), connecting && k.err == errAbsent:
+	case !known, !connecting && is(ErrUnreachable, ErrProtocol), connecting && is(errAbsent):
 		return Error{Status: status, Err: errRefused}
 	}
 	return Error{Status: status, Err: k.err, Hint: k.hint}

@@ -69,7 +69,7 @@ func parseExport(r io.Reader) (values []registry.Value, more bool, err error) {
 type exportParser struct{ *bufio.Reader }
 
 func cut(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return errCut
 	}
 	return err

@@ -194,14 +194,15 @@ func (s *store) Set(path string, v registry.Value) error {
 	if _, err := s.valuesOf(path); err != nil {
 		return err
 	}
-	stdin, args := "", []string(nil)
-	hint := "the host's registry does not take it"
+	var stdin string
+	var args []string
+	hint := hintValue
 	if kind, text := plain(v); kind != "" {
 		args = []string{"setvalue", full(path), v.Name, kind, text}
 	} else {
 		stdin = string(appendImport(nil, full(path), v))
 		args = []string{"import", "/dev/stdin", "fileenc=UTF-8,strenc=UTF-16LE"}
-		hint = "Samba sets a " + v.Type.String() + " through a key that it opened for reading, which Windows may refuse; set it on the host itself"
+		hint = hintImport
 	}
 	r, err := s.write("write to", path, stdin, args...)
 	if err != nil {
@@ -318,8 +319,15 @@ func (s *store) write(op, path, stdin string, args ...string) (result, error) {
 // unchanged is the error of a change that does not read back.
 func (s *store) unchanged(op, path string, r result, hint string) error {
 	e := classify(r.stderr, s.o)
-	if !errors.Is(e.Err, fs.ErrPermission) {
-		e.Err, e.Hint = ErrUnchanged, hint
+	denied := errors.Is(e.Err, fs.ErrPermission)
+	if !denied {
+		e.Err = ErrUnchanged
+	}
+	switch {
+	case hint == hintImport && !denied && e.Status != "":
+		e.Hint = hintValue
+	case hint == hintImport || !denied:
+		e.Hint = hint
 	}
 	e.Op, e.Key, e.Host = op, path, s.host
 	return &e

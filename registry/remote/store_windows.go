@@ -58,7 +58,7 @@ func (s *store) call(op, path string, f func() error) error {
 		return s.failed(op, path, err)
 	case <-ctx.Done():
 		s.left = true
-		return &Error{Op: op, Key: path, Host: s.host, Err: ctx.Err(), Hint: hintTimeout}
+		return cutShort(s.ctx, Error{Op: op, Key: path, Host: s.host}, s.timeout)
 	}
 }
 
@@ -75,7 +75,7 @@ var codes = map[syscall.Errno]struct {
 	windows.ERROR_UNEXP_NET_ERR:      {ErrGone, hintGone},
 	windows.RPC_S_CALL_FAILED:        {ErrGone, hintGone},
 	windows.RPC_S_CALL_FAILED_DNE:    {ErrGone, hintGone},
-	windows.ERROR_SEM_TIMEOUT:        {context.DeadlineExceeded, hintTimeout},
+	windows.ERROR_SEM_TIMEOUT:        {timeoutError(0), hintTimeout},
 }
 
 func (s *store) failed(op, path string, err error) error {
