@@ -91,3 +91,6 @@ func checkHost(host string) error {
 	}
 	return nil
 }
+
+// clean removes backslashes that Windows would not pass over.
+func clean(path string) string { return registry.Join(registry.Split(path)...) }

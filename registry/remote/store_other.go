@@ -53,9 +53,6 @@ func (s *store) forget() {
 	s.keys, s.values = map[string][]string{}, map[string][]registry.Value{}
 }
 
-// clean is the path as Windows takes it.
-func clean(path string) string { return strings.Join(registry.Split(path), `\`) }
-
 func fold(path string) string { return strings.ToLower(clean(path)) }
 
 // full is the path as net(8) takes it.

@@ -97,7 +97,7 @@ func (s *store) failed(op, path string, err error) error {
 // in opens a key and runs f on it.
 func (s *store) in(op, path string, access uint32, f func(k winreg.Key) error) error {
 	return s.call(op, path, func() error {
-		k, err := winreg.OpenKey(s.root, path, access)
+		k, err := winreg.OpenKey(s.root, clean(path), access)
 		if err != nil {
 			return err
 		}
@@ -177,7 +177,7 @@ func value(k winreg.Key, name string) (registry.Value, error) {
 
 func (s *store) Create(path string) error {
 	return s.call("create", path, func() error {
-		k, _, err := winreg.CreateKey(s.root, path, winreg.READ)
+		k, _, err := winreg.CreateKey(s.root, clean(path), winreg.READ)
 		if err != nil {
 			return err
 		}
@@ -217,7 +217,7 @@ func (s *store) Delete(path, name string) error {
 }
 
 func (s *store) DeleteKey(path string) error {
-	if len(registry.Split(path)) == 0 {
+	if clean(path) == "" {
 		return fmt.Errorf("delete HKLM of %s: the root stays", s.host)
 	}
 	names, err := s.Keys(path)
@@ -229,7 +229,7 @@ func (s *store) DeleteKey(path string) error {
 			return err
 		}
 	}
-	return s.call("delete", path, func() error { return winreg.DeleteKey(s.root, path) })
+	return s.call("delete", path, func() error { return winreg.DeleteKey(s.root, clean(path)) })
 }
 
 // Flush has nothing to do: the host was written to at once.
