@@ -2,6 +2,7 @@ package nt
 
 import (
 	"fmt"
+	"strings"
 )
 
 // A Level is how bad a remark is.
@@ -177,7 +178,7 @@ func (s *Settings) judgeTaken(warn, crit int, add func(code string, l Level, for
 		code, who, whose := CodeReserved, "ReservedPorts", "the range"
 		if s.System.Era == Later {
 			code, who = CodeExcluded, "excluded ranges"
-			whose = fmt.Sprintf("the range of %s", r.Proto)
+			whose = "the range of " + strings.ToUpper(r.Proto.String())
 		}
 		text := fmt.Sprintf("%s take %d of the %d ports of %s", who, r.Taken, r.Len(), whose)
 		if r.Taken == r.Len() {

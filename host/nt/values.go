@@ -142,6 +142,9 @@ func (d *definition) read(found registry.Value, present bool, s System) Value {
 		v.Default, why = d.standard(s)
 	}
 	v.Effective = v.Default
+	if d.name == TcpTimedWaitDelay && is2003(s) {
+		v.Source = "TechNet cc757512, MSDN ms819739"
+	}
 	if !present {
 		v.Note = why
 		return v
@@ -161,6 +164,9 @@ func (d *definition) read(found registry.Value, present bool, s System) Value {
 		if n, err := found.Uint32(); err == nil && found.Type == registry.DWORD {
 			v.Number = &n
 			d.judge(&v, n)
+			if v.State == OutOfRange && n < shortestTimeWait && d.name == TcpTimedWaitDelay && is2003(s) {
+				v.Note = "below 30, the least by MSDN ms819739, while TechNet cc757512 lets it begin at 0: uncertain whether the system goes by it"
+			}
 			return v
 		}
 	}
