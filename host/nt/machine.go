@@ -3,7 +3,6 @@ package nt
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -109,7 +108,7 @@ func readKey(s registry.Store, path string) (key, error) {
 		return nil, nil
 	}
 	list, err := s.Values(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if absent(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -178,8 +177,13 @@ func shorten(s string) string {
 // exists reports whether a key is there.
 func exists(s registry.Store, path string) (bool, error) {
 	_, err := s.Keys(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if absent(err) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+func absent(err error) bool {
+	var a *registry.AbsentError
+	return errors.As(err, &a)
 }

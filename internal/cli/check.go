@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/portroom/portroom/internal/survey"
+	"github.com/portroom/portroom/internal/target"
 	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/socket"
@@ -17,13 +18,21 @@ const checkLong = `Print on one screen whether destinations are running out of s
 verdict, the tightest pools with who holds them, the ports that are out of reach
 for every destination, and what makes connects slow or uncertain.
 
+With --target it judges a Windows system by its settings alone: what Microsoft's
+articles say of each value, and how much of the ephemeral range is reserved or
+excluded. Default settings are no fault; settings that do not do what whoever set
+them believes are a warning.
+
 The exit status follows the convention of monitoring plugins.
 
 EXIT STATUS
-  0   every pool is below --warn
-  1   a pool is at or above --warn percent held
-  2   a pool is at or above --crit percent held, or has no port left
-  3   could not be measured
+  0   every pool is below --warn; of a target, nothing is wrong with its settings
+  1   a pool is at or above --warn percent held; of a target, a value is out of
+      range, of a wrong type, not read or ignored there, or --warn percent of the
+      range are reserved or excluded
+  2   a pool is at or above --crit percent held, or has no port left; of a target,
+      --crit percent of the range are reserved or excluded, or all of it
+  3   could not be measured or read
   64  wrong usage`
 
 // screenPools is how many pools check shows.
@@ -33,19 +42,28 @@ type checkFlags struct{ warn, crit int }
 
 func (a *app) checkCommand() *cobra.Command {
 	f := checkFlags{}
+	var where targetFlags
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Say on one screen whether ports are running out (the default)",
 		Long:  checkLong,
 		Example: `  portroom
   portroom check --warn 50 --crit 80
-  portroom check --all-namespaces --json`,
+  portroom check --all-namespaces --json
+  portroom check --target hive:/mnt/WINNT/system32/config/system`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.warn < 0 || f.crit > 100 || f.warn > f.crit {
 				return usagef("--warn %d --crit %d: want percentages with 0 ≤ warn ≤ crit ≤ 100", f.warn, f.crit)
 			}
+			t, err := where.parse(a)
+			if err != nil {
+				return err
+			}
+			if t.Kind != target.Local {
+				return a.checkTarget(cmd.Context(), &where, t, f)
+			}
 			var reports []*report
-			err := a.survey(cmd.Context(), survey.Options{Owners: true}, func(v *survey.View) error {
+			err = a.survey(cmd.Context(), survey.Options{Owners: true}, func(v *survey.View) error {
 				reports = append(reports, assess(v, f))
 				return nil
 			})
@@ -65,6 +83,7 @@ func (a *app) checkCommand() *cobra.Command {
 			return nil
 		},
 	}
+	where.add(c)
 	c.Flags().IntVar(&f.warn, "warn", defaultWarn, "warn when a pool is held to this `percent`")
 	c.Flags().IntVar(&f.crit, "crit", defaultCrit, "critical when a pool is held to this `percent`")
 	return c
