@@ -7,9 +7,13 @@
 package winevent
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
+
+// ErrUnreadable says that the live event log could not be read.
+var ErrUnreadable = errors.New("the event log could not be read")
 
 // An Event is one entry of the log, as far as it concerns ports.
 type Event struct {
