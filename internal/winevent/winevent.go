@@ -28,6 +28,9 @@ type Event struct {
 // the same numbers for other things.
 const provider = "Tcpip"
 
+// HalfOpen is the event that no port was short of.
+const HalfOpen = 4226
+
 // A Kind is one number of event and what it means.
 type Kind struct {
 	ID      int
@@ -39,7 +42,7 @@ type Kind struct {
 // Kinds are the events that concern ports, from the messages of tcpip.sys.
 var Kinds = []Kind{
 	{
-		ID: 4226, Title: "half-open limit reached", Since: "Windows XP SP2",
+		ID: HalfOpen, Title: "half-open limit reached", Since: "Windows XP SP2",
 		Meaning: "more connects were waiting for an answer than the system allows at once; the others were queued, not refused, and no port was short",
 	},
 	{

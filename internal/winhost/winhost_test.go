@@ -33,7 +33,10 @@ func TestNetshIsAskedForEachProtocolAndFamily(t *testing.T) {
 	if len(asked) != 8 || asked[0] != "netsh.exe interface ipv4 show dynamicport tcp" {
 		t.Errorf("%q", asked)
 	}
-	want := []nt.DynamicRange{{nt.TCP, nt.IPv4, 10001, 1000}, {nt.TCP, nt.IPv6, 10002, 1000}, {nt.UDP, nt.IPv4, 10003, 1000}, {nt.UDP, nt.IPv6, 10004, 1000}}
+	var want []nt.DynamicRange
+	for i, p := range nt.Pools {
+		want = append(want, nt.DynamicRange{Proto: p.Proto, Family: p.Family, First: uint16(10001 + i), Count: 1000})
+	}
 	if d := cmp.Diff(want, l.Dynamic); d != "" {
 		t.Error(d)
 	}
