@@ -21,12 +21,12 @@ type eventsJSON struct {
 }
 
 type eventJSON struct {
-	ID      int        `json:"id"`
-	Title   string     `json:"title"`
-	Count   int        `json:"count"`
-	First   *time.Time `json:"first"` // null when no entry has a time
-	Last    *time.Time `json:"last"`
-	Meaning string     `json:"meaning"`
+	ID      int     `json:"id"`
+	Title   string  `json:"title"`
+	Count   int     `json:"count"`
+	First   *string `json:"first"` // RFC 3339; null when no entry has a time
+	Last    *string `json:"last"`
+	Meaning string  `json:"meaning"`
 }
 
 func jsonEvents(source string, l *winevent.Log) *eventsJSON {
@@ -34,7 +34,8 @@ func jsonEvents(source string, l *winevent.Log) *eventsJSON {
 	for _, c := range l.Counts {
 		e := eventJSON{ID: c.ID, Title: c.Title, Count: c.Count, Meaning: c.Meaning}
 		if !c.First.IsZero() {
-			e.First, e.Last = &c.First, &c.Last
+			first, last := c.First.Format(time.RFC3339Nano), c.Last.Format(time.RFC3339Nano)
+			e.First, e.Last = &first, &last
 		}
 		j.Events = append(j.Events, e)
 	}

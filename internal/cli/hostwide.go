@@ -37,7 +37,7 @@ func otherRanges(v *survey.View) []string {
 		out = append(out, line)
 	}
 	if same && len(out) > 0 {
-		out = []string{"TCP over IPv6 and UDP have as many, apart"}
+		out = []string{"TCP over IPv6 and UDP have the same range, counted apart"}
 	}
 	for i := range v.Spaces {
 		if s := &v.Spaces[i]; s.Shared != nil && !s.IPv6 {

@@ -18,6 +18,14 @@ const sioRoutingInterfaceQuery = 0xc8000014
 // destination give its zone as the number of an interface. The error wraps
 // [ErrNoRoute] when no route leads there. No port is taken.
 func Source(dst netip.Addr, oif uint32) (Choice, error) {
+	if dst.IsLoopback() {
+		// Needs no route, and some systems have none for it.
+		c := Choice{Src: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Ifindex: oif, Local: true}
+		if dst.Is6() {
+			c.Src = netip.IPv6Loopback()
+		}
+		return c, nil
+	}
 	family, sa := int32(windows.AF_INET), make([]byte, unsafe.Sizeof(windows.RawSockaddrInet4{}))
 	if dst.Is6() {
 		family, sa = windows.AF_INET6, make([]byte, unsafe.Sizeof(windows.RawSockaddrInet6{}))
@@ -54,7 +62,7 @@ func Source(dst netip.Addr, oif uint32) (Choice, error) {
 	} else {
 		c.Src = netip.AddrFrom4((*windows.RawSockaddrInet4)(unsafe.Pointer(&out[0])).Addr)
 	}
-	c.Local = dst.IsLoopback() || ours(dst)
+	c.Local = ours(dst)
 	return c, nil
 }
 
