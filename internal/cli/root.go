@@ -199,7 +199,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 
 // linuxOnly says of flags that name what only Linux has that they do not go here.
 func (a *app) linuxOnly(system string) error {
-	name := ""
+	var name string
 	switch {
 	case system == "linux":
 		return nil

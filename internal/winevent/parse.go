@@ -12,7 +12,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/runes"
 	"golang.org/x/text/transform"
@@ -247,7 +246,7 @@ func utf8Reader(r io.Reader) (io.Reader, error) {
 	if bytes.HasPrefix(head, []byte("ElfFile")) {
 		return nil, errEVTX
 	}
-	var enc encoding.Encoding = unicode.UTF8
+	enc := unicode.UTF8
 	switch {
 	case len(head) >= 4 && head[0] != 0 && head[1] == 0 && head[3] == 0:
 		enc = unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM)
