@@ -32,7 +32,7 @@ func Settings(ctx context.Context) (*nt.Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }() // it was read from only
 	m := nt.Machine{System: registry.Sub(store, "SYSTEM"), Software: registry.Sub(store, "SOFTWARE")}
 	system, err := m.Identify()
 	if err != nil {
