@@ -168,7 +168,7 @@ func assess(v *survey.View, f checkFlags) *report {
 	}
 	r.json = checkNamespaceJSON{
 		Netns: v.Namespace.ID, Label: v.Namespace.Label, Status: r.level.String(), Verdict: r.verdict,
-		Range: jsonRange(v, socket.TCP), Ranges: jsonRanges(v), Blocked: jsonBlocked(v), Count: len(pools), Pools: []poolJSON{}, Notes: r.notes, Limited: r.limited,
+		Range: jsonRange(v, socket.TCP), Ranges: jsonFamilyRanges(v), Blocked: jsonBlocked(v), Count: len(pools), Pools: []poolJSON{}, Notes: r.notes, Limited: r.limited,
 	}
 	for i := range r.top {
 		r.json.Pools = append(r.json.Pools, jsonPool(v, &r.top[i].pool))

@@ -135,7 +135,7 @@ type familyRangeJSON struct {
 	Excluded int    `json:"excluded"`
 }
 
-func jsonRanges(v *survey.View) (list []familyRangeJSON) {
+func jsonFamilyRanges(v *survey.View) (list []familyRangeJSON) {
 	for i := range v.Spaces {
 		s := &v.Spaces[i]
 		list = append(list, familyRangeJSON{s.Proto.String(), spaceFamily(s), s.Range.First, s.Range.Last, s.Range.Len(), s.Excluded.LenIn(s.Range)})
