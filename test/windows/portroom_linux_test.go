@@ -285,6 +285,19 @@ func TestALegacyRangeComesFromTheRegistry(t *testing.T) {
 	}
 }
 
+// What the access list of the registry forbids is an error that says so.
+func TestSettingsThatOneMayNotReadAreAnError(t *testing.T) {
+	p, _ := host(t)
+	exe, deny := wine.Build(t, "../../cmd/portroom"), wine.Build(t, "./testdata/deny")
+	p.Must(t, deny, `SYSTEM\CurrentControlSet\Services\Tcpip\Parameters`)
+	for _, args := range [][]string{{"check"}, {"pools"}, {"room", "127.0.0.1:80"}} {
+		r := p.Run(t, exe, args...)
+		if r.Exit != 3 || !strings.Contains(r.Stderr, "not permitted") || strings.Count(r.Stderr, "portroom:") != 1 {
+			t.Errorf("%q: status %d\n%s%s", args, r.Exit, r.Stdout, r.Stderr)
+		}
+	}
+}
+
 func TestWhatOnlyLinuxHasIsWrongUsage(t *testing.T) {
 	p := wine.New(t)
 	exe := wine.Build(t, "../../cmd/portroom")
