@@ -77,10 +77,11 @@ func ParseExcluded(text []byte, p Proto, f Family) ([]Excluded, error) {
 	}
 	var list []Excluded
 	for _, line := range lines {
-		if len(line) == 0 {
+		// A line may be blank to Fields, which knows more blanks than netsh prints.
+		fields := strings.Fields(string(line))
+		if len(fields) == 0 {
 			continue
 		}
-		fields := strings.Fields(string(line))
 		first, err := strconv.Atoi(fields[0])
 		if err != nil {
 			break // the legend
