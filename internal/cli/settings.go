@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -8,6 +9,7 @@ import (
 	"github.com/portroom/portroom/host"
 	"github.com/portroom/portroom/internal/survey"
 	"github.com/portroom/portroom/internal/target"
+	"github.com/portroom/portroom/internal/winhost"
 )
 
 const settingsLong = `Print what decides about source ports on a target, with the source of each value
@@ -64,6 +66,13 @@ func (a *app) settingsCommand() *cobra.Command {
 			}
 			if err := supported(); err != nil {
 				return err
+			}
+			if runtime.GOOS == "windows" {
+				s, err := winhost.Settings(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return a.printNTSettings(t, s)
 			}
 			list, err := a.namespaces()
 			if err != nil {
