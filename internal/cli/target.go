@@ -58,7 +58,7 @@ func (f *targetFlags) read(ctx context.Context, t target.Target) (*nt.Settings, 
 	if err != nil {
 		return nil, err
 	}
-	defer o.Close()
+	defer func() { _ = o.Close() }() // it was read from only
 	s, err := o.Settings(nil)
 	if err != nil {
 		return nil, targetError{t, err}
