@@ -101,7 +101,7 @@ var ErrNoReader = fmt.Errorf("no reader for this system: %w", errors.ErrUnsuppor
 type unsupportedError struct{ system string }
 
 func (e unsupportedError) Error() string {
-	return fmt.Sprintf("portroom cannot measure %s yet: this version reads Linux hosts", e.system)
+	return fmt.Sprintf("portroom cannot measure %s yet: this version reads Linux and Windows hosts", e.system)
 }
 
 func (unsupportedError) Unwrap() error { return ErrNoReader }
@@ -109,10 +109,11 @@ func (unsupportedError) Unwrap() error { return ErrNoReader }
 // Supported returns nil on a system whose live settings and sockets can be read,
 // and else an error that names the system and wraps [ErrNoReader].
 func Supported() error {
-	if runtime.GOOS != "linux" {
-		return unsupportedError{runtime.GOOS}
+	switch runtime.GOOS {
+	case "linux", "windows":
+		return nil
 	}
-	return nil
+	return unsupportedError{runtime.GOOS}
 }
 
 // cut shortens text from outside so that it fits into a sentence.

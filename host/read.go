@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -164,10 +165,8 @@ func Read(root string) (*Settings, error) {
 	if root == "" {
 		root = "/"
 	}
-	if root == "/" {
-		if err := Supported(); err != nil {
-			return nil, err
-		}
+	if root == "/" && runtime.GOOS != "linux" {
+		return nil, fmt.Errorf("%s has no /proc/sys: %w", runtime.GOOS, ErrNoReader)
 	}
 	release, err := KernelRelease(root)
 	if err != nil {

@@ -2,8 +2,9 @@
 // sockets it holds into pools of source ports, each with the number of further
 // connects that the kernel would grant.
 //
-// It is pure: no I/O, no operating system. [Table] takes the sockets of one
-// network namespace one at a time and keeps counts only.
+// It is pure: no I/O, no operating system. [Table] takes the sockets of one Linux
+// network namespace one at a time and keeps counts only; [Hostwide] does so for
+// systems on which a port in use is out of reach for every destination.
 //
 // # Exactness
 //
@@ -15,12 +16,14 @@ package pool
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/portroom/portroom/socket"
 )
 
-// Key names a pool. For UDP Dst is the zero AddrPort: one pool serves all
-// destinations.
+// Key names a pool. Where one pool serves all destinations Dst is the zero
+// AddrPort: for UDP, and on hosts whose pools are host-wide, where Src is
+// unspecified as well.
 type Key struct {
 	Proto   socket.Proto
 	Src     netip.Addr     // local address; unspecified for a UDP socket that was not bound
@@ -58,6 +61,12 @@ const (
 	StepWidth Reason = "step-width"
 	// V6Only: it is not known which IPv6 sockets also occupy IPv4.
 	V6Only Reason = "v6only"
+	// Unlisted: the system does not list sockets that are bound and not connected,
+	// nor how many there are, so nothing is certain but the upper bound.
+	Unlisted Reason = "unlisted-bound"
+	// SharedRange: ports are shared per tuple, but not those that a socket bound,
+	// and which did cannot be seen.
+	SharedRange Reason = "shared-range"
 )
 
 // Pool is the account of one pool. All integers are counts of ports.
@@ -90,6 +99,9 @@ type Pool struct {
 	// when each connection ends at once on this side: Capacity ÷ hold time. 0
 	// where no port is held after close (UDP).
 	CeilingPerSecond float64
+	// CeilingMax is the same by the shortest hold time, where the hold time is
+	// uncertain and CeilingPerSecond goes by the longest; else 0.
+	CeilingMax float64
 
 	Owners []Owner // those who hold most first; empty when not asked for
 }
@@ -97,13 +109,21 @@ type Pool struct {
 // Exact reports whether Headroom is the number and not a bound.
 func (p *Pool) Exact() bool { return len(p.Inexact) == 0 }
 
+// Open reports whether only the upper bound says something: Headroom is 0 for want
+// of a better one.
+func (p *Pool) Open() bool { return slices.Contains(p.Inexact, Unlisted) }
+
 // Used is the share of the capacity that is not available, 0 to 1, by the
-// cautious bound. A pool without any capacity is fully used.
+// cautious bound where there is one. A pool without any capacity is fully used.
 func (p *Pool) Used() float64 {
 	if p.Capacity <= 0 {
 		return 1
 	}
-	return 1 - float64(p.Headroom)/float64(p.Capacity)
+	room := p.Headroom
+	if p.Open() {
+		room = p.HeadroomMax
+	}
+	return 1 - float64(room)/float64(p.Capacity)
 }
 
 // PastKnee reports whether connects to this pool have become slow.

@@ -62,3 +62,15 @@ func (o *Owners) Add(inode uint64, pid int, command string) {
 		o.byInode[inode] = i
 	}
 }
+
+// Process returns the index of a process and adds it if it is new; command is
+// asked for its name then.
+func (o *Owners) Process(pid int, command func(pid int) string) int32 {
+	i, ok := o.byPID[pid]
+	if !ok {
+		i = int32(len(o.list))
+		o.list = append(o.list, Owner{PID: pid, Command: command(pid)})
+		o.byPID[pid] = i
+	}
+	return i
+}

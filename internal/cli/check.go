@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/portroom/portroom/host/nt"
 	"github.com/portroom/portroom/internal/survey"
+	"github.com/portroom/portroom/internal/target"
 	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/socket"
@@ -15,38 +17,71 @@ import (
 
 const checkLong = `Print on one screen whether destinations are running out of source ports: the
 verdict, the tightest pools with who holds them, the ports that are out of reach
-for every destination, and what makes connects slow or uncertain.
+for every destination, and what makes connects slow or uncertain. On Windows it
+looks into the event log as well.
+
+--events judges an event log instead, which was exported on any Windows since Vista
+with: wevtutil qe System /f:xml > FILE
+
+With --target it judges a Windows system by its settings alone: what Microsoft's
+articles say of each value, and how much of the ephemeral range is reserved or
+excluded. Default settings are no fault; settings that do not do what whoever set
+them believes are a warning.
 
 The exit status follows the convention of monitoring plugins.
 
 EXIT STATUS
-  0   every pool is below --warn
-  1   a pool is at or above --warn percent held
-  2   a pool is at or above --crit percent held, or has no port left
-  3   could not be measured
+  0   every pool is below --warn; of a target, nothing is wrong with its settings
+  1   a pool is at or above --warn percent held; of a target, a value is out of
+      range, of a wrong type, not read or ignored there, or --warn percent of the
+      range are reserved or excluded
+  2   a pool is at or above --crit percent held, or has no port left; of a target,
+      --crit percent of the range are reserved or excluded, or all of it
+  3   could not be measured or read
   64  wrong usage`
 
 // screenPools is how many pools check shows.
 const screenPools = 8
 
-type checkFlags struct{ warn, crit int }
+type checkFlags struct {
+	warn, crit int
+	events     string
+}
 
 func (a *app) checkCommand() *cobra.Command {
 	f := checkFlags{}
+	var where targetFlags
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Say on one screen whether ports are running out (the default)",
 		Long:  checkLong,
 		Example: `  portroom
   portroom check --warn 50 --crit 80
-  portroom check --all-namespaces --json`,
+  portroom check --all-namespaces --json
+  portroom check --target hive:/mnt/WINNT/system32/config/system`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.warn < 0 || f.crit > 100 || f.warn > f.crit {
 				return usagef("--warn %d --crit %d: want percentages with 0 ≤ warn ≤ crit ≤ 100", f.warn, f.crit)
 			}
+			t, err := where.parse(a)
+			if err != nil {
+				return err
+			}
+			if f.events != "" {
+				if a.netns != "" || a.allNamespaces || t.Kind != target.Local {
+					return usagef("--events reads a file; it does not go with --target, --netns or --all-namespaces")
+				}
+				return a.checkEvents(f.events)
+			}
+			if t.Kind != target.Local {
+				return a.checkTarget(cmd.Context(), &where, t, f)
+			}
 			var reports []*report
-			err := a.survey(cmd.Context(), survey.Options{Owners: true}, func(v *survey.View) error {
-				reports = append(reports, assess(v, f))
+			var events *eventsJSON
+			err = a.survey(cmd.Context(), survey.Options{Owners: true}, func(v *survey.View) error {
+				r := assess(v, f)
+				events = liveEvents(cmd.Context(), r)
+				reports = append(reports, r)
 				return nil
 			})
 			if err != nil {
@@ -56,7 +91,7 @@ func (a *app) checkCommand() *cobra.Command {
 			for _, r := range reports {
 				worst = max(worst, r.level)
 			}
-			if err := a.printCheck(reports, worst); err != nil {
+			if err := a.printCheck(reports, worst, events); err != nil {
 				return err
 			}
 			if worst != levelOK {
@@ -65,7 +100,9 @@ func (a *app) checkCommand() *cobra.Command {
 			return nil
 		},
 	}
+	where.add(c)
 	c.Flags().IntVar(&f.warn, "warn", defaultWarn, "warn when a pool is held to this `percent`")
+	c.Flags().StringVar(&f.events, "events", "", "judge this `file` instead of the host: what wevtutil qe System /f:xml printed on a Windows")
 	c.Flags().IntVar(&f.crit, "crit", defaultCrit, "critical when a pool is held to this `percent`")
 	return c
 }
@@ -100,19 +137,21 @@ type note struct {
 type checkJSON struct {
 	Status     string               `json:"status"`
 	Namespaces []checkNamespaceJSON `json:"namespaces"`
+	Events     *eventsJSON          `json:"events,omitempty"`
 }
 
 type checkNamespaceJSON struct {
-	Netns   uint64      `json:"netns"`
-	Label   string      `json:"label"`
-	Status  string      `json:"status"`
-	Verdict string      `json:"verdict"`
-	Range   rangeJSON   `json:"range"`
-	Blocked blockedJSON `json:"blocked"`
-	Count   int         `json:"pool_count"`
-	Pools   []poolJSON  `json:"pools"`
-	Notes   []note      `json:"notes"`
-	Limited string      `json:"limited"`
+	Netns   uint64            `json:"netns"`
+	Label   string            `json:"label"`
+	Status  string            `json:"status"`
+	Verdict string            `json:"verdict"`
+	Range   rangeJSON         `json:"range"`
+	Ranges  []familyRangeJSON `json:"ranges,omitempty"`
+	Blocked blockedJSON       `json:"blocked"`
+	Count   int               `json:"pool_count"`
+	Pools   []poolJSON        `json:"pools"`
+	Notes   []note            `json:"notes"`
+	Limited string            `json:"limited"`
 }
 
 // assess judges one namespace.
@@ -131,20 +170,24 @@ func assess(v *survey.View, f checkFlags) *report {
 		}
 	}
 	blocked := v.Table.Blocked()
-	capacity := v.Settings.Range.Len() - blocked.Total
+	capacity := v.Range(socket.TCP).Len() - blocked.Total
 	if capacity <= 0 {
 		r.level = levelCritical
 	}
 	r.verdict = verdict(bad, pools, capacity, r.level, f)
-	r.ports = rangeLine(v.Settings.Range, capacity, blocked.Total)
+	r.ports = rangeLine(v.Range(socket.TCP), capacity, blocked.Total)
 	r.blocked = blockedLines(v, blocked)
+	if v.Hostwide() {
+		r.ports = hostwideLine(v.Range(socket.TCP), capacity, blocked.Total)
+		r.blocked = append(r.blocked, otherRanges(v)...)
+	}
 	r.notes = notes(v, pools, blocked)
 	for i := range pools[:min(len(pools), screenPools)] {
 		r.top = append(r.top, shown{severity(&pools[i], f.warn, f.crit), pools[i]})
 	}
 	r.json = checkNamespaceJSON{
 		Netns: v.Namespace.ID, Label: v.Namespace.Label, Status: r.level.String(), Verdict: r.verdict,
-		Range: jsonRange(v), Blocked: jsonBlocked(v), Count: len(pools), Pools: []poolJSON{}, Notes: r.notes, Limited: r.limited,
+		Range: jsonRange(v, socket.TCP), Ranges: jsonFamilyRanges(v), Blocked: jsonBlocked(v), Count: len(pools), Pools: []poolJSON{}, Notes: r.notes, Limited: r.limited,
 	}
 	for i := range r.top {
 		r.json.Pools = append(r.json.Pools, jsonPool(v, &r.top[i].pool))
@@ -185,11 +228,26 @@ func rangeLine(r port.Range, capacity, blocked int) string {
 	return fmt.Sprintf("%s, %d blocked for everyone", s, blocked)
 }
 
+// boundsLine says which numbers are bounds and why.
+func boundsLine(hostwide bool, why string) string {
+	if hostwide {
+		return "numbers with ≤ are upper bounds: " + why
+	}
+	return "numbers with ≥ are lower bounds: " + why
+}
+
 // blockedLines name who blocks ports for everyone, the largest first.
 func blockedLines(v *survey.View, b pool.Blocked) []string {
 	var out []string
 	if n := b.Kinds[pool.Reserved]; n > 0 {
-		out = append(out, fmt.Sprintf("%d reserved (ip_local_reserved_ports)", n))
+		what := "reserved (ip_local_reserved_ports)"
+		if v.Hostwide() {
+			what = "excluded (netsh interface ipv4 show excludedportrange protocol=tcp)"
+			if v.Windows.System.Era == nt.Legacy {
+				what = "reserved (ReservedPorts)"
+			}
+		}
+		out = append(out, fmt.Sprintf("%d %s", n, what))
 	}
 	listed := make(map[pool.Kind]int)
 	const perKind = 3
@@ -254,7 +312,7 @@ func notes(v *survey.View, pools []pool.Pool, b pool.Blocked) []note {
 		}
 		out = append(out, note{"past-knee", s})
 	}
-	if r := v.Settings.Range; r.Odd() && r.Len() > 1 {
+	if r := v.Range(socket.TCP); !v.Hostwide() && r.Odd() && r.Len() > 1 {
 		out = append(out, note{"odd-range", fmt.Sprintf(
 			"the range %s has an odd number of ports (both ends are %s): connect() may leave out one end, so numbers are bounds one apart", r, parity(r.First))})
 	}
@@ -263,7 +321,7 @@ func notes(v *survey.View, pools []pool.Pool, b pool.Blocked) []note {
 			"%s bound before connecting, which takes them from every destination; IP_BIND_ADDRESS_NO_PORT would not", count(n, "port"))})
 	}
 	if v.Limited != nil {
-		out = append(out, note{"limited", "numbers with ≥ are lower bounds: " + v.Limited.Error()})
+		out = append(out, note{"limited", boundsLine(v.Hostwide(), v.Limited.Error())})
 	}
 	return out
 }
@@ -275,9 +333,9 @@ func parity(p uint16) string {
 	return "odd"
 }
 
-func (a *app) printCheck(reports []*report, worst level) error {
+func (a *app) printCheck(reports []*report, worst level, events *eventsJSON) error {
 	if a.json {
-		out := checkJSON{Status: worst.String(), Namespaces: []checkNamespaceJSON{}}
+		out := checkJSON{Status: worst.String(), Namespaces: []checkNamespaceJSON{}, Events: events}
 		for _, r := range reports {
 			out.Namespaces = append(out.Namespaces, r.json)
 		}
@@ -316,7 +374,7 @@ func (a *app) printCheck(reports []*report, worst level) error {
 	}
 	for _, r := range reports {
 		if r.limited != "" {
-			w.add(faint, "numbers with ≥ are lower bounds: %s", r.limited)
+			w.add(faint, "%s", boundsLine(false, r.limited))
 			break
 		}
 	}
@@ -386,8 +444,8 @@ func poolTable(list []shown) *table {
 			sgr = s.level.sgr()
 		}
 		dst := dstText(p.Key)
-		if p.Key.Proto == socket.UDP {
-			dst = "udp"
+		if !p.Key.Dst.IsValid() {
+			dst = p.Key.Proto.String()
 		}
 		t.add(sgr, strconv.Itoa(p.Held-p.Reusable), strconv.Itoa(p.Capacity), percent(p.Used()), left(p), tw, ceiling(p), p.Key.Src.String(), dst, who)
 	}

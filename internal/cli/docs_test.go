@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/portroom/portroom/host/nt"
 	"github.com/portroom/portroom/pool"
 )
 
@@ -46,8 +47,19 @@ func TestTheJSONPageNamesEveryField(t *testing.T) {
 			fields(f.Type)
 		}
 	}
-	for _, v := range []any{poolJSON{}, checkJSON{}, sum{}, portJSON{}, mapJSON{}, settingsJSON{}, versionJSON{}} {
+	for _, v := range []any{poolJSON{}, checkJSON{}, sum{}, portJSON{}, mapJSON{}, settingsJSON{}, versionJSON{},
+		ntSettingsJSON{}, ntRangeJSON{}, ntPoolJSON{}, checkTargetJSON{}} {
 		fields(reflect.TypeOf(v))
+	}
+	for _, c := range nt.Codes {
+		if !named[c] {
+			t.Errorf("docs/json.md does not name the code `%s`", c)
+		}
+	}
+	for _, s := range []nt.State{nt.Absent, nt.Good, nt.OutOfRange, nt.WrongType, nt.Malformed, nt.Leftover} {
+		if !named[string(s)] {
+			t.Errorf("docs/json.md does not name the state `%s`", s)
+		}
 	}
 	for r := range reasons {
 		if !named[string(r)] {

@@ -32,6 +32,7 @@ type poolJSON struct {
 	Knee        int            `json:"knee,omitempty"`
 	PastKnee    bool           `json:"past_knee"`
 	Ceiling     *float64       `json:"ceiling_per_second"`
+	CeilingMax  float64        `json:"ceiling_per_second_max,omitempty"`
 	Owners      []ownerJSON    `json:"owners"`
 }
 
@@ -58,7 +59,7 @@ func jsonPool(v *survey.View, p *pool.Pool) poolJSON {
 	}
 	if p.Key.Proto == socket.TCP {
 		c := round1(p.CeilingPerSecond)
-		j.Ceiling = &c
+		j.Ceiling, j.CeilingMax = &c, round1(p.CeilingMax)
 	}
 	for _, o := range p.Owners {
 		j.Owners = append(j.Owners, ownerJSON(o))
@@ -68,7 +69,7 @@ func jsonPool(v *survey.View, p *pool.Pool) poolJSON {
 
 // dstText writes the destination; "*" for a pool that serves all of them.
 func dstText(k pool.Key) string {
-	if k.Proto == socket.UDP {
+	if !k.Dst.IsValid() {
 		return "*"
 	}
 	return k.Dst.String()
@@ -118,9 +119,35 @@ type rangeJSON struct {
 	Count int    `json:"count"`
 }
 
-func jsonRange(v *survey.View) rangeJSON {
-	r := v.Settings.Range
+func jsonRange(v *survey.View, proto socket.Proto) rangeJSON {
+	r := v.Range(proto)
 	return rangeJSON{r.First, r.Last, r.Len()}
+}
+
+// familyRangeJSON is the range of one protocol and family, where they have one
+// each.
+type familyRangeJSON struct {
+	Proto    string `json:"proto"`
+	Family   string `json:"family"`
+	First    uint16 `json:"first"`
+	Last     uint16 `json:"last"`
+	Count    int    `json:"count"`
+	Excluded int    `json:"excluded"`
+}
+
+func jsonFamilyRanges(v *survey.View) (list []familyRangeJSON) {
+	for i := range v.Spaces {
+		s := &v.Spaces[i]
+		list = append(list, familyRangeJSON{s.Proto.String(), spaceFamily(s), s.Range.First, s.Range.Last, s.Range.Len(), s.Excluded.LenIn(s.Range)})
+	}
+	return list
+}
+
+func spaceFamily(s *pool.Space) string {
+	if s.IPv6 {
+		return "ipv6"
+	}
+	return "ipv4"
 }
 
 // limitText is why a view has bounds only, or "".

@@ -12,7 +12,6 @@ import (
 
 	"github.com/portroom/portroom/internal/survey"
 	"github.com/portroom/portroom/pool"
-	"github.com/portroom/portroom/socket"
 )
 
 const poolsLong = `Print every pool that has a socket in the ephemeral range, tightest first. A pool is
@@ -76,9 +75,9 @@ type located struct {
 
 func (a *app) pools(cmd *cobra.Command, f poolsFlags) error {
 	var all []located
-	limited := ""
+	limited, hostwide := "", false
 	err := a.survey(cmd.Context(), survey.Options{Owners: true}, func(v *survey.View) error {
-		limited = limitText(v)
+		limited, hostwide = limitText(v), v.Hostwide()
 		for _, p := range v.Pools() {
 			if p.Held < f.minHeld || f.proto != "" && p.Key.Proto.String() != f.proto {
 				continue
@@ -103,6 +102,9 @@ func (a *app) pools(cmd *cobra.Command, f poolsFlags) error {
 	}
 	if a.json {
 		return printJSONArray(a.stdout, len(all), func(i int) any { return all[i].json() })
+	}
+	if limited != "" {
+		limited = boundsLine(hostwide, limited)
 	}
 	return a.printPools(all, more, limited)
 }
@@ -157,7 +159,7 @@ func (a *app) printPools(all []located, more int, limited string) error {
 		w.add(faint, "… and %s", count(more, "more pool"))
 	}
 	if limited != "" {
-		w.add(faint, "numbers with ≥ are lower bounds: %s", limited)
+		w.add(faint, "%s", limited)
 	}
 	return w.flush()
 }
@@ -220,7 +222,7 @@ func group(all []located, by string) []sum {
 				name = p.Key.Proto.String() + " " + dstText(p.Key)
 			}
 			s := part(l, name, p.Held)
-			if by == byDestination && p.Key.Proto == socket.TCP {
+			if by == byDestination && p.Key.Dst.IsValid() {
 				if s.Headroom == nil {
 					s.Headroom, s.Exact = new(int), new(bool)
 					*s.Exact = true

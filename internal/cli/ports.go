@@ -53,7 +53,7 @@ func (a *app) portsCommand() *cobra.Command {
 					return err
 				}
 				return a.survey(cmd.Context(), survey.Options{Map: true, MapProto: p}, func(v *survey.View) error {
-					return a.portMap(v, png)
+					return a.portMap(v, p, png)
 				})
 			}
 			if png != "" {
@@ -88,8 +88,8 @@ type useJSON struct {
 }
 
 // portMap draws the map of the range.
-func (a *app) portMap(v *survey.View, png string) error {
-	m, r := v.Table.PortMap(), v.Settings.Range
+func (a *app) portMap(v *survey.View, proto socket.Proto, png string) error {
+	m, r := v.Table.PortMap(), v.Range(proto)
 	if png != "" {
 		title := fmt.Sprintf("Ephemeral ports %s", r)
 		if v.Namespace.Label != "" {
@@ -104,7 +104,7 @@ func (a *app) portMap(v *survey.View, png string) error {
 		}
 	}
 	if a.json {
-		return printJSON(a.stdout, jsonMap(v))
+		return printJSON(a.stdout, jsonMap(v, proto))
 	}
 	return portmap.Text(a.stdout, m, r, portmap.Options{Width: a.width, Color: a.color, ASCII: a.ascii})
 }
@@ -133,10 +133,10 @@ func writeFile(name string, write func(*os.File) error) (err error) {
 	return os.Rename(f.Name(), name)
 }
 
-func jsonMap(v *survey.View) mapJSON {
-	j := mapJSON{Netns: v.Namespace.ID, Range: jsonRange(v), Uses: make(map[string]useJSON)}
+func jsonMap(v *survey.View, proto socket.Proto) mapJSON {
+	j := mapJSON{Netns: v.Namespace.ID, Range: jsonRange(v, proto), Uses: make(map[string]useJSON)}
 	for u := pool.Free + 1; int(u) < pool.NumUses; u++ {
-		set := v.Table.PortMap().Set(u, v.Settings.Range)
+		set := v.Table.PortMap().Set(u, v.Range(proto))
 		if n := set.Len(); n > 0 {
 			j.Uses[u.String()] = useJSON{n, set.String()}
 		}
@@ -171,7 +171,7 @@ type socketJSON struct {
 // port explains one port.
 func (a *app) port(v *survey.View, n uint16) error {
 	j := portJSON{
-		Netns: v.Namespace.ID, Port: n, InRange: v.Settings.Range.Contains(n), Reserved: v.Settings.Reserved.Contains(n),
+		Netns: v.Namespace.ID, Port: n, InRange: v.InRange(n), Reserved: v.Reserved(n),
 		Sockets: []socketJSON{}, Limited: limitText(v),
 	}
 	slices.SortStableFunc(v.Sockets, func(x, y survey.Holder) int { return rank(x) - rank(y) })
@@ -193,7 +193,10 @@ func (a *app) port(v *survey.View, n uint16) error {
 	if j.Reserved {
 		blocked = socket.Yes
 	}
-	if blocked == socket.Unknown && !anyTCP(v.Sockets) {
+	if v.Shared(n) && blocked == socket.Yes && !closedShared(v.Sockets) {
+		blocked = socket.Unknown // unless it was bound, which cannot be seen
+	}
+	if !v.Hostwide() && blocked == socket.Unknown && !anyTCP(v.Sockets) {
 		blocked = socket.No
 	}
 	if blocked != socket.Unknown {
@@ -243,12 +246,15 @@ func portVerdict(v *survey.View, n uint16, blocked socket.Tri) string {
 		}
 	}
 	where := ""
-	if !v.Settings.Range.Contains(n) {
-		where = fmt.Sprintf("outside the ephemeral range %s, so never chosen by the kernel; ", v.Settings.Range)
+	if !v.InRange(n) {
+		where = fmt.Sprintf("outside the ephemeral range %s, so never chosen by the kernel; ", v.Range(socket.TCP))
+	}
+	if v.Hostwide() {
+		return where + hostwideVerdict(v, n, blocked, tcp, udp, timeWait, listening, idle)
 	}
 	var what string
 	switch {
-	case v.Settings.Reserved.Contains(n):
+	case v.Reserved(n):
 		what = "reserved: the kernel never chooses it (ip_local_reserved_ports)"
 	case listening:
 		what = "listening: no connect() is given it, on whatever address"

@@ -150,6 +150,9 @@ func (a *app) room(_ context.Context, v *survey.View, k pool.Key, zone string) e
 		}
 	default:
 		c, err := route.Source(k.Dst.Addr(), oif)
+		if v.Hostwide() && !v.HasShared() {
+			err = nil // the source makes no difference
+		}
 		if errors.Is(err, route.ErrNoRoute) {
 			return fmt.Errorf("no route leads to %s from here; --from ADDRESS says which source to count for", k.Dst.Addr())
 		}
@@ -187,14 +190,16 @@ func (a *app) printRoom(v *survey.View, p *pool.Pool) error {
 		what = "UDP ports"
 	}
 	w.add(severity(p, defaultWarn, defaultCrit).sgr(), "%s more %s: %s", left(p), what, poolName(p.Key))
-	if !p.Exact() {
-		w.add("", "at most %d; %s", p.HeadroomMax, because(p.Inexact))
+	if p.Open() {
+		w.add("", "%s", because(v, p.Inexact))
+	} else if !p.Exact() {
+		w.add("", "at most %d; %s", p.HeadroomMax, because(v, p.Inexact))
 	}
 	blocked := "none blocked"
 	if p.Blocked > 0 {
 		blocked = fmt.Sprintf("%d blocked for everyone", p.Blocked)
 	}
-	w.add("", "range %s, %s, capacity %d", v.Settings.Range, blocked, p.Capacity)
+	w.add("", "range %s, %s, capacity %d", v.PoolRange(p.Key), blocked, p.Capacity)
 	held := fmt.Sprintf("held %d", p.Held)
 	if p.Reusable > 0 {
 		held += fmt.Sprintf(", of which %d may be taken over (tcp_tw_reuse)", p.Reusable)
@@ -204,12 +209,20 @@ func (a *app) printRoom(v *survey.View, p *pool.Pool) error {
 	}
 	w.add("", "%s", held)
 	if p.Key.Proto == socket.TCP {
-		bind := strconv.Itoa(p.BindHeadroom)
-		if p.BindHeadroom != p.BindHeadroomMax {
-			bind = "≥ " + bind
+		if p.Key.Dst.IsValid() {
+			bind := strconv.Itoa(p.BindHeadroom)
+			if p.Open() {
+				bind = "≤ " + strconv.Itoa(p.BindHeadroomMax)
+			} else if p.BindHeadroom != p.BindHeadroomMax {
+				bind = "≥ " + bind
+			}
+			w.add("", "bind(%s, 0) would get %s more", p.Key.Src, bind)
 		}
-		w.add("", "bind(%s, 0) would get %s more", p.Key.Src, bind)
-		w.add("", "ceiling %s when this side closes each connection at once", rate(p.CeilingPerSecond))
+		s := "ceiling " + ceiling(p) + " when this side closes each connection at once"
+		if p.CeilingMax > 0 {
+			s += "; the sources differ on how long TIME_WAIT lasts"
+		}
+		w.add("", "%s", s)
 	}
 	if p.PastKnee() {
 		w.add(yellow, "past the knee (%d): each connect searches half of the range first", p.Knee)
@@ -226,8 +239,8 @@ func (a *app) printRoom(v *survey.View, p *pool.Pool) error {
 
 // poolName writes source and destination.
 func poolName(k pool.Key) string {
-	if k.Proto == socket.UDP {
-		return "from " + k.Src.String() + " to anywhere (udp)"
+	if !k.Dst.IsValid() {
+		return "from " + k.Src.String() + " to anywhere (" + k.Proto.String() + ")"
 	}
 	return k.Src.String() + " → " + k.Dst.String()
 }
@@ -263,12 +276,18 @@ var reasons = map[pool.Reason]string{
 	pool.StepWidth:     "ip_local_port_step_width is set, and its search has not been verified",
 	pool.V6Only:        "without privilege it cannot be seen which IPv6 sockets occupy IPv4 as well",
 	pool.Device:        "sockets bound to an interface share this destination",
+	pool.Unlisted:      "this system does not list sockets that are bound and not connected, and they hold ports too",
+	pool.SharedRange:   "it cannot be seen which ports of the shared range were bound and so are closed to everyone",
 }
 
-func because(list []pool.Reason) string {
+func because(v *survey.View, list []pool.Reason) string {
 	var parts []string
 	for _, r := range list {
-		parts = append(parts, reasons[r])
+		text := reasons[r]
+		if v.Hostwide() {
+			text = strings.TrimPrefix(text, "without privilege ") // nor with it
+		}
+		parts = append(parts, text)
 	}
 	return strings.Join(parts, "; ")
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -172,6 +173,9 @@ func (a *app) command() *cobra.Command {
 		if a.netns != "" && a.allNamespaces {
 			return usagef("--netns names one namespace and --all-namespaces means all: want one of the two")
 		}
+		if err := a.linuxOnly(runtime.GOOS); err != nil {
+			return err
+		}
 		return nil
 	}
 	return root
@@ -193,9 +197,41 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// linuxOnly says of flags that name what only Linux has that they do not go here.
+func (a *app) linuxOnly(system string) error {
+	var name string
+	switch {
+	case system == "linux":
+		return nil
+	case a.netns != "":
+		name = "--netns"
+	case a.allNamespaces:
+		name = "--all-namespaces"
+	case a.noBPF:
+		name = "--no-bpf"
+	default:
+		return nil
+	}
+	return usagef("%s is for Linux: %s has neither network namespaces nor BPF", name, systemName(system))
+}
+
+func systemName(goos string) string {
+	switch goos {
+	case "windows":
+		return "Windows"
+	case "darwin":
+		return "macOS"
+	case "freebsd":
+		return "FreeBSD"
+	}
+	return goos
+}
+
 // namespaces returns what the flags name.
 func (a *app) namespaces() ([]netns.Namespace, error) {
 	switch {
+	case runtime.GOOS != "linux":
+		return []netns.Namespace{{}}, nil
 	case a.allNamespaces:
 		return netns.All()
 	case a.netns != "":

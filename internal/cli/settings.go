@@ -1,13 +1,15 @@
 package cli
 
 import (
-	"fmt"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/portroom/portroom/host"
 	"github.com/portroom/portroom/internal/survey"
+	"github.com/portroom/portroom/internal/target"
+	"github.com/portroom/portroom/internal/winhost"
 )
 
 const settingsLong = `Print what decides about source ports on a target, with the source of each value
@@ -16,23 +18,41 @@ and its default, and what follows from them.
 --root reads the files of another system from DIR/proc/sys, such as an unpacked
 support archive.
 
+--target reads a Windows system, none of which need be running: hive:FILE a SYSTEM
+hive (and the SOFTWARE hive beside it, for the name of the product), system:DIR a
+mounted volume or Windows folder, reg:FILE an export of HKEY_LOCAL_MACHINE\SYSTEM,
+remote:HOST the registry of another host. Nothing is changed there.
+
 EXIT STATUS
   0   printed
   3   could not be read
   64  wrong usage`
 
 func (a *app) settingsCommand() *cobra.Command {
-	var target, root string
+	var root string
+	var where targetFlags
 	c := &cobra.Command{
 		Use:   "settings",
 		Short: "Print what the host is set to",
 		Long:  settingsLong,
 		Example: `  portroom settings
   portroom settings --netns web1 --json
-  portroom settings --root ./sosreport-web1`,
+  portroom settings --root ./sosreport-web1
+  portroom settings --target system:/mnt/windows`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if target != "local" {
-				return settingsTarget(target)
+			t, err := where.parse(a)
+			if err != nil {
+				return err
+			}
+			if t.Kind != target.Local {
+				if root != "" {
+					return usagef("--root reads files of a Linux system; it does not go with --target")
+				}
+				s, err := where.read(cmd.Context(), t)
+				if err != nil {
+					return err
+				}
+				return a.printNTSettings(t, s)
 			}
 			if root != "" {
 				if a.allNamespaces || a.netns != "" {
@@ -46,6 +66,13 @@ func (a *app) settingsCommand() *cobra.Command {
 			}
 			if err := supported(); err != nil {
 				return err
+			}
+			if runtime.GOOS == "windows" {
+				s, err := winhost.Settings(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return a.printNTSettings(t, s)
 			}
 			list, err := a.namespaces()
 			if err != nil {
@@ -68,19 +95,9 @@ func (a *app) settingsCommand() *cobra.Command {
 			return a.printSettings(all)
 		},
 	}
-	c.Flags().StringVar(&target, "target", "local", "where the settings live: `target` local")
+	where.add(c)
 	c.Flags().StringVar(&root, "root", "", "read DIR/proc/sys instead of this host's: `dir`")
 	return c
-}
-
-// settingsTarget says what is wrong with a target that has no reader.
-func settingsTarget(t string) error {
-	kind, _, ok := strings.Cut(t, ":")
-	switch {
-	case ok && (kind == "hive" || kind == "system" || kind == "reg" || kind == "remote"):
-		return fmt.Errorf("--target %s: this version has no reader for Windows registries; it reads the local Linux host", kind)
-	}
-	return usagef("--target %q: want local", t)
 }
 
 type namedSettings struct {

@@ -27,6 +27,8 @@ func (l level) String() string {
 	return [...]string{"ok", "warning", "critical"}[l]
 }
 
+func upper(l level) string { return strings.ToUpper(l.String()) }
+
 func (l level) sgr() string {
 	return [...]string{green, yellow, red}[l]
 }

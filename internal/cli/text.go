@@ -30,8 +30,11 @@ func (a *app) paint(sgr, text string) string {
 }
 
 // left writes how many connects are left: the number, or the lower bound as
-// "≥ 81".
+// "≥ 81"; where there is no lower bound worth the name, the upper as "≤ 81".
 func left(p *pool.Pool) string {
+	if p.Open() {
+		return "≤ " + strconv.Itoa(p.HeadroomMax)
+	}
 	if p.Exact() {
 		return strconv.Itoa(p.Headroom)
 	}
@@ -54,6 +57,9 @@ func percent(share float64) string {
 func ceiling(p *pool.Pool) string {
 	if p.Key.Proto == socket.UDP {
 		return "-"
+	}
+	if p.CeilingMax > 0 {
+		return strings.TrimSuffix(rate(p.CeilingPerSecond), "/s") + "-" + rate(p.CeilingMax)
 	}
 	return rate(p.CeilingPerSecond)
 }
@@ -188,6 +194,8 @@ func count(n int, noun string) string {
 	case n == 1:
 	case strings.HasSuffix(noun, "s"):
 		noun += "es"
+	case strings.HasSuffix(noun, "ry"):
+		noun = strings.TrimSuffix(noun, "y") + "ies"
 	default:
 		noun += "s"
 	}

@@ -4,10 +4,13 @@ package survey
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/portroom/portroom/host"
+	"github.com/portroom/portroom/host/nt"
 	"github.com/portroom/portroom/internal/netns"
 	"github.com/portroom/portroom/pool"
+	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/socket"
 )
 
@@ -24,12 +27,25 @@ type Options struct {
 	Progress func(done, total int)
 }
 
-// A View is the account of one namespace.
+// An Account is what becomes of the sockets: a [pool.Table] or a [pool.Hostwide].
+type Account interface {
+	Pools(*socket.Owners) []pool.Pool
+	Room(pool.Key, *socket.Owners) pool.Pool
+	Blocked() pool.Blocked
+	PortMap() *pool.Map
+}
+
+// A View is the account of one namespace, or of a host that has none.
 type View struct {
 	Namespace netns.Namespace
-	Settings  *host.Settings
-	Table     *pool.Table
+	Settings  *host.Settings // of Linux; else nil
+	Table     Account
 	Owners    *socket.Owners // nil when not asked for
+
+	// Windows are the settings of a Windows host, Spaces what follows from them for
+	// each protocol and family. Nil on Linux.
+	Windows *nt.Settings
+	Spaces  []pool.Space
 
 	// Limited says why some numbers are bounds only; nil when nothing is missing.
 	Limited error
@@ -47,13 +63,92 @@ type Holder struct {
 	Owner socket.Owner // zero when unknown
 }
 
+// Range returns the ephemeral range of a protocol; where IPv4 and IPv6 have one
+// each, that of IPv4.
+func (v *View) Range(proto socket.Proto) port.Range {
+	if v.Settings != nil {
+		return v.Settings.Range
+	}
+	for i := range v.Spaces {
+		if s := &v.Spaces[i]; s.Proto == proto && !s.IPv6 {
+			return s.Range
+		}
+	}
+	return port.Range{}
+}
+
+// PoolRange returns the range that a pool draws from.
+func (v *View) PoolRange(k pool.Key) port.Range {
+	if v.Settings != nil {
+		return v.Settings.Range
+	}
+	for i := range v.Spaces {
+		s := &v.Spaces[i]
+		switch {
+		case s.Proto != k.Proto || s.IPv6 != k.Src.Is6():
+		case k.Dst.IsValid() && s.Shared != nil:
+			return *s.Shared
+		default:
+			return s.Range
+		}
+	}
+	return port.Range{}
+}
+
+// InRange reports whether the system chooses a port by itself, for whatever
+// protocol and family.
+func (v *View) InRange(p uint16) bool {
+	if v.Settings != nil {
+		return v.Settings.Range.Contains(p)
+	}
+	for i := range v.Spaces {
+		if s := &v.Spaces[i]; s.Range.Contains(p) || s.Shared != nil && s.Shared.Contains(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// Shared reports whether a TCP port need be unique by its tuple only.
+func (v *View) Shared(p uint16) bool {
+	for i := range v.Spaces {
+		if s := &v.Spaces[i]; s.Proto == socket.TCP && s.Shared != nil && s.Shared.Contains(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// HasShared reports whether there is a range whose TCP ports need be unique by
+// tuple only.
+func (v *View) HasShared() bool {
+	return slices.ContainsFunc(v.Spaces, func(s pool.Space) bool { return s.Shared != nil })
+}
+
+// Reserved reports whether a port is kept out of the choice: by
+// ip_local_reserved_ports, or excluded for TCP.
+func (v *View) Reserved(p uint16) bool {
+	if v.Settings != nil {
+		return v.Settings.Reserved.Contains(p)
+	}
+	for i := range v.Spaces {
+		if s := &v.Spaces[i]; s.Proto == socket.TCP && s.Excluded.Contains(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// Hostwide reports whether a port in use is out of reach for every destination.
+func (v *View) Hostwide() bool { return v.Settings == nil }
+
 // Cgroup returns the control group of a process, looked up once.
 func (v *View) Cgroup(pid int) string {
 	if pid == 0 {
 		return ""
 	}
 	path, ok := v.cgroups[pid]
-	if !ok {
+	if !ok && v.cgroups != nil {
 		path = netns.Cgroup(pid)
 		v.cgroups[pid] = path
 	}

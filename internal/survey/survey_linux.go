@@ -108,7 +108,7 @@ func (m *measure) namespace(ctx context.Context, ns netns.Namespace) (*View, err
 	v := &View{Namespace: ns, Settings: settings, cgroups: m.cgroups}
 	iterate := m.Engine == socket.Iterator || m.Engine == socket.Auto && settings.TWReuse == 1
 	for try := 1; ; try++ {
-		interrupted, missed, err := m.read(ctx, v, iterate)
+		t, interrupted, missed, err := m.read(ctx, v, iterate)
 		switch {
 		case errors.Is(err, errUnexact) && m.Engine == socket.Auto:
 			iterate = false
@@ -125,8 +125,8 @@ func (m *measure) namespace(ctx context.Context, ns netns.Namespace) (*View, err
 		case interrupted && try < attempts:
 			continue
 		case interrupted:
-			v.Table.Interrupted()
-		case !iterate && m.Engine == socket.Auto && m.limited == nil && v.Table.Questions():
+			t.Interrupted()
+		case !iterate && m.Engine == socket.Auto && m.limited == nil && t.Questions():
 			iterate = true
 			continue
 		}
@@ -143,24 +143,24 @@ var errUnexact = errors.New("this engine needs BPF")
 
 // read fills a fresh table. missed says that a listening socket was seen whose
 // bucket was not.
-func (m *measure) read(ctx context.Context, v *View, iterate bool) (interrupted, missed bool, err error) {
+func (m *measure) read(ctx context.Context, v *View, iterate bool) (t *pool.Table, interrupted, missed bool, err error) {
 	// The answer comes in while the BPF programs are loaded.
 	idle := m.Engine == socket.Plain || m.Port != 0
 	var dump *socket.Dump
 	if !iterate || m.Port != 0 {
 		if dump, err = m.reader.StartTCP(ctx, idle); err != nil {
-			return false, false, err
+			return nil, false, false, err
 		}
 		defer dump.Close()
 	}
 	if err := m.prepare(ctx); err != nil {
-		return false, false, err
+		return nil, false, false, err
 	}
 	exact := m.limited == nil
 	if !exact && dump == nil {
-		return false, false, fmt.Errorf("%w: %w", errUnexact, m.limited)
+		return nil, false, false, fmt.Errorf("%w: %w", errUnexact, m.limited)
 	}
-	t := pool.New(v.Settings, exact, pool.Options{Owners: m.Owners, Map: m.Map, MapProto: m.MapProto})
+	t = pool.New(v.Settings, exact, pool.Options{Owners: m.Owners, Map: m.Map, MapProto: m.MapProto})
 	v.Table, v.Limited, v.Sockets, v.PortBound = t, m.limited, nil, socket.Unknown
 	if m.Owners {
 		v.Owners = m.owners
@@ -224,16 +224,16 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (interrupted,
 	}
 	note(m.reader.UDP(ctx, iterate, add))
 	if err != nil {
-		return interrupted, missed, err
+		return t, interrupted, missed, err
 	}
 	if !m.listsIdle && !exact {
 		n, err := allocated()
 		if err != nil {
-			return interrupted, missed, err
+			return t, interrupted, missed, err
 		}
 		t.Hidden(max(0, n-live))
 	}
-	return interrupted, missed, nil
+	return t, interrupted, missed, nil
 }
 
 // idle adds the bound and unconnected sockets that were found among the files.

@@ -26,6 +26,8 @@ type Options struct {
 	Without []registry.Type
 	// MaxData, if not 0, is the longest value that the store takes, in bytes.
 	MaxData int
+	// ANSI says that the store takes names and text of Windows-1252 only.
+	ANSI bool
 	// FewKeys keeps the number of calls small, for stores that are slow.
 	FewKeys bool
 }
@@ -53,6 +55,10 @@ func values(o Options) []registry.Value {
 		{Name: "in one cell", Type: registry.Binary, Data: long(16344)},
 		{Name: "in two segments", Type: registry.Binary, Data: long(16345)},
 		{Name: "in many", Type: registry.Binary, Data: long(100_000)},
+	}
+	if o.ANSI {
+		list[1] = registry.NewSZ("ProductName", "Microsoft Windows XP – Größe €")
+		list = slices.DeleteFunc(list, func(v registry.Value) bool { return v.Name == "日本" })
 	}
 	return slices.DeleteFunc(list, func(v registry.Value) bool {
 		return slices.Contains(o.Without, v.Type) || o.MaxData > 0 && len(v.Data) > o.MaxData

@@ -1,0 +1,177 @@
+package nt
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// What netsh prints, written down from its known layout: no real Windows was at
+// hand.
+func recorded(t *testing.T, pattern string) map[string][]byte {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join("testdata/netsh", pattern))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%s: %d files, %v", pattern, len(names), err)
+	}
+	out := make(map[string][]byte)
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[filepath.Base(name)] = b
+	}
+	return out
+}
+
+func TestNetshIsReadInEveryLanguage(t *testing.T) {
+	for name, text := range recorded(t, "dynamic-*.txt") {
+		t.Run(name, func(t *testing.T) {
+			got, err := ParseDynamic(text, TCP, IPv4)
+			if want := (DynamicRange{TCP, IPv4, 49152, 16384}); got != want || err != nil {
+				t.Errorf("%+v, %v, want %+v", got, err, want)
+			}
+		})
+	}
+	want := []Excluded{
+		{UDP, IPv6, 5357, 5357, false}, {UDP, IPv6, 49687, 49786, false}, {UDP, IPv6, 50000, 50059, true},
+	}
+	for name, text := range recorded(t, "excluded-*.txt") {
+		t.Run(name, func(t *testing.T) {
+			got, err := ParseExcluded(text, UDP, IPv6)
+			if d := cmp.Diff(want, got); d != "" || err != nil {
+				t.Errorf("%v (-want +got):\n%s", err, d)
+			}
+		})
+	}
+}
+
+func TestAnAnswerWithoutRangesMeansNone(t *testing.T) {
+	for _, text := range []string{
+		"\r\nProtocol tcp Port Exclusion Ranges\r\n\r\nStart Port    End Port      \r\n----------    --------      \r\n\r\n* - Administered port exclusions.\r\n",
+		"----------    --------",
+	} {
+		if got, err := ParseExcluded([]byte(text), TCP, IPv4); len(got) != 0 || err != nil {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+	}
+}
+
+func TestAnAnswerThatIsNotUnderstoodIsAnError(t *testing.T) {
+	for _, text := range []string{"", "\r\n \r\n"} {
+		if _, err := ParseDynamic([]byte(text), TCP, IPv4); !errors.Is(err, ErrSilent) {
+			t.Errorf("%q: %v", text, err)
+		}
+		if _, err := ParseExcluded([]byte(text), TCP, IPv4); !errors.Is(err, ErrSilent) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	const rule = "---------\n"
+	for _, text := range []string{
+		"The following command was not found: int ipv4 show dynamicport tcp.\n", "49152\n16384\n", rule, rule + "Start : 49152\n",
+		rule + "a : 0\nb : 10\n", rule + "a : 65536\nb : 1\n", rule + "a : 49152\nb : 16385\n", rule + "a : 49152\nb : 0\n",
+		rule + "a : 1\nb : 2\nc : 3\n", rule + "a : 99999999999999999999\nb : 2\n", rule + "49152\n16384\n", rule + "x\nb : 2\n",
+		strings.Repeat("x", 2<<20), "\x00\xff\xfe", rule + "a\x00: 1\nb : -2\xff\n",
+	} {
+		if got, err := ParseDynamic([]byte(text), TCP, IPv4); err == nil {
+			t.Errorf("dynamic %.40q: %+v", text, got)
+		}
+	}
+	for _, text := range []string{
+		"words\n", rule + "5 4\n", rule + "5 70000\n", rule + "-5 4\n", rule + "5\n", rule + "5 6 7\n", rule + "5 6 * *\n", rule + "5 x\n",
+	} {
+		if got, err := ParseExcluded([]byte(text), TCP, IPv4); err == nil {
+			t.Errorf("excluded %.40q: %+v", text, got)
+		}
+	}
+}
+
+func TestAnErrorRepeatsNoControlCharacter(t *testing.T) {
+	_, err := ParseDynamic([]byte("\x1b[2J\x07caf\xe9\n"), TCP, IPv4)
+	if err == nil || !strings.Contains(err.Error(), `"?[2J?caf?"`) {
+		t.Error(err)
+	}
+}
+
+func TestNetshIsAskedInFull(t *testing.T) {
+	if d := cmp.Diff([]string{"interface", "ipv6", "show", "dynamicport", "udp"}, DynamicArgs(UDP, IPv6)); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"interface", "ipv4", "show", "excludedportrange", "protocol=tcp"}, ExcludedArgs(TCP, IPv4)); d != "" {
+		t.Error(d)
+	}
+	set := ExcludedSet([]Excluded{{TCP, IPv4, 10, 12, false}, {UDP, IPv4, 1, 1, false}, {TCP, IPv6, 2, 2, false}, {TCP, IPv4, 12, 13, true}}, TCP, IPv4)
+	if set.String() != "10-13" {
+		t.Error(set.String())
+	}
+}
+
+func TestAutoReusePortRangeIsReadFromAnyTemplate(t *testing.T) {
+	row := func(name, first, count string) string {
+		return fmt.Sprintf(`{"SettingName":%q,"AutoReusePortRangeStartPort":%s,"AutoReusePortRangeNumberOfPorts":%s}`, name, first, count)
+	}
+	off, on := row("Internet", "0", "0"), row("InternetCustom", "10000", "50000")
+	for name, c := range map[string]struct {
+		text string
+		want *AutoReuse
+		err  string
+	}{
+		"off in all":               {text: "[" + off + "," + row("Datacenter", "0", "0") + "]", want: &AutoReuse{}},
+		"on in one":                {text: "[" + off + "," + on + "," + row("Compat", "0", "0") + "]\r\n", want: &AutoReuse{10000, 50000}},
+		"the same in two":          {text: "[" + on + "," + on + "]", want: &AutoReuse{10000, 50000}},
+		"Automatic has none":       {text: "[" + row("Automatic", "null", "null") + "," + off + "]", want: &AutoReuse{}},
+		"with a byte order mark":   {text: "\ufeff[" + off + "]", want: &AutoReuse{}},
+		"two that differ":          {text: "[" + on + "," + row("DatacenterCustom", "20000", "50") + "]", err: "which governs is not known"},
+		"an older system":          {text: `[{"SettingName":"Internet"}]`, err: "does not tell"},
+		"no template":              {text: "[]", err: "does not tell"},
+		"nothing":                  {text: " \r\n", err: "said nothing"},
+		"text":                     {text: "Get-NetTCPSetting : not recognized", err: "read the answer"},
+		"beyond the last port":     {text: "[" + row("X", "60000", "10000") + "]", err: "no range"},
+		"a first port of 0":        {text: "[" + row("X", "0", "10") + "]", err: "want 1 to 65535"},
+		"an answer without an end": {text: "[" + strings.Repeat(" ", 2<<20), err: "longer than"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := ParseAutoReuse([]byte(c.text))
+			if c.err != "" {
+				if err == nil || !strings.Contains(err.Error(), c.err) {
+					t.Errorf("%+v, %v, want %q", got, err, c.err)
+				}
+				return
+			}
+			if d := cmp.Diff(c.want, got); d != "" || err != nil {
+				t.Errorf("%v (-want +got):\n%s", err, d)
+			}
+		})
+	}
+}
+
+func FuzzNetsh(f *testing.F) {
+	f.Add([]byte("-----\na : 49152\nb : 16384\n"))
+	f.Add([]byte("----- -----\n 5357 5357 *\n* - x\n"))
+	f.Add([]byte(`[{"SettingName":"X","AutoReusePortRangeStartPort":1,"AutoReusePortRangeNumberOfPorts":2}]`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if d, err := ParseDynamic(b, TCP, IPv4); err == nil {
+			if r, err := d.Range(); err != nil || r.First == 0 || r.Len() != d.Count {
+				t.Errorf("%+v: %v", d, err)
+			}
+		}
+		if list, err := ParseExcluded(b, TCP, IPv4); err == nil {
+			for _, e := range list {
+				if e.First > e.Last {
+					t.Errorf("%+v", e)
+				}
+			}
+		}
+		if a, err := ParseAutoReuse(b); err == nil && a.On() {
+			if _, err := a.Range(); err != nil {
+				t.Errorf("%+v: %v", a, err)
+			}
+		}
+	})
+}

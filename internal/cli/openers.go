@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/portroom/portroom/internal/secret"
+	"github.com/portroom/portroom/internal/target"
+	"github.com/portroom/portroom/registry"
+	"github.com/portroom/portroom/registry/regtext"
+	"github.com/portroom/portroom/registry/remote"
+)
+
+// openers open the registries that a target names.
+func (f *targetFlags) openers() target.Openers {
+	return target.Openers{
+		Reg: func(path string) (registry.Store, error) {
+			s, err := regtext.Open(path)
+			if err != nil {
+				return nil, err // not a nil *Store in the interface
+			}
+			return s, nil
+		},
+		Remote: f.openRemote,
+	}
+}
+
+// openRemote connects as the flags say. With --kerberos a password is used only
+// where one is given: the tickets at hand are what it is for.
+func (f *targetFlags) openRemote(ctx context.Context, host string) (registry.Store, error) {
+	o := remote.Options{User: f.user, Kerberos: f.kerberos, Timeout: f.timeout}
+	// On Windows the system connects as who runs this, and Open says so.
+	if f.user != "" && (!f.kerberos || f.passwordFile != "") && runtime.GOOS != "windows" {
+		var err error
+		if o.Password, err = secret.Password(ctx, f.passwordFile, "Password of "+f.user+" at "+host+": "); err != nil {
+			return nil, err
+		}
+	}
+	if f.smb1 {
+		o.MinProtocol = remote.NT1
+	}
+	return remote.Open(ctx, host, o)
+}

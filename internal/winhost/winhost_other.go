@@ -1,0 +1,17 @@
+//go:build !windows
+
+package winhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/portroom/portroom/host/nt"
+)
+
+// Settings reads what this Windows is set to: this is none.
+func Settings(context.Context) (*nt.Settings, error) {
+	return nil, fmt.Errorf("read the settings of Windows on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
