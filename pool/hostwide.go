@@ -219,7 +219,7 @@ func (h *Hostwide) Pools(owners *socket.Owners) []Pool {
 			pools = append(pools, p)
 		}
 		for k, a := range s.shared {
-			pools = append(pools, h.sharedPool(s, k, a, owners))
+			pools = append(pools, h.sharedPool(s, k, a, &p, owners))
 		}
 	}
 	slices.SortFunc(pools, Tighter)
@@ -247,7 +247,8 @@ func (h *Hostwide) Room(k Key, owners *socket.Owners) Pool {
 	if a == nil {
 		a = &account{}
 	}
-	return h.sharedPool(s, tu, a, owners)
+	all := h.pool(s, nil)
+	return h.sharedPool(s, tu, a, &all, owners)
 }
 
 // pool is the account of one protocol and family.
@@ -291,8 +292,9 @@ func (h *Hostwide) pool(s *space, owners *socket.Owners) Pool {
 
 // sharedPool is the account of one tuple within the shared range. A port there
 // that some socket bound is closed to all others; which sockets did cannot be
-// seen, so each port in use anywhere is in doubt.
-func (h *Hostwide) sharedPool(s *space, k tuple, a *account, owners *socket.Owners) Pool {
+// seen, so each port in use anywhere is in doubt. all is the account of the whole
+// space, from which bind() draws.
+func (h *Hostwide) sharedPool(s *space, k tuple, a *account, all *Pool, owners *socket.Owners) Pool {
 	closed := s.closed()
 	maybe, certain := h.fromIPv6(s)
 	used := s.used
@@ -316,7 +318,6 @@ func (h *Hostwide) sharedPool(s *space, k tuple, a *account, owners *socket.Owne
 	if h.byOwners {
 		p.Owners = listOwners(a.owners, owners)
 	}
-	all := h.pool(s, nil)
 	p.BindHeadroom, p.BindHeadroomMax = all.Headroom, all.HeadroomMax
 	return p
 }
