@@ -159,7 +159,7 @@ func TestAnOrphanIsHeldOrTheBoundsSaySo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if new := release.AtLeast(6, 12); said.exact != new || said.orphans == new || said.low != 8 {
+	if fixed := release.AtLeast(6, 12); said.exact != fixed || said.orphans == fixed || said.low != 8 {
 		t.Errorf("portroom says %d to %d, exact=%v, orphans=%v", said.low, said.max, said.exact, said.orphans)
 	}
 	fmt.Printf("beside an orphan %d ports are granted, %d to %d were said\n", granted, said.low, said.max)
