@@ -4,27 +4,8 @@ import (
 	"fmt"
 
 	"github.com/portroom/portroom/port"
+	"github.com/portroom/portroom/socket"
 )
-
-// Proto is a transport protocol that has a dynamic port range.
-type Proto uint8
-
-// The protocols, numbered as in the IP header.
-const (
-	TCP Proto = 6
-	UDP Proto = 17
-)
-
-// String returns "tcp" or "udp", as netsh spells them.
-func (p Proto) String() string {
-	switch p {
-	case TCP:
-		return "tcp"
-	case UDP:
-		return "udp"
-	}
-	return fmt.Sprintf("protocol %d", uint8(p))
-}
 
 // Family is a version of IP.
 type Family uint8
@@ -45,15 +26,15 @@ func (f Family) String() string {
 
 // Pools are the four kinds of dynamic range, in the order in which they are shown.
 var Pools = [...]struct {
-	Proto  Proto
+	Proto  socket.Proto
 	Family Family
-}{{TCP, IPv4}, {TCP, IPv6}, {UDP, IPv4}, {UDP, IPv6}}
+}{{socket.TCP, IPv4}, {socket.TCP, IPv6}, {socket.UDP, IPv4}, {socket.UDP, IPv6}}
 
 // A DynamicRange is the range from which one protocol and family picks source
 // ports, from Windows Vista and Server 2008 on. `netsh int ipv4 show dynamicport
 // tcp` prints one.
 type DynamicRange struct {
-	Proto  Proto
+	Proto  socket.Proto
 	Family Family
 	First  uint16
 	Count  int // ports, 255 or more (KB 929851)
@@ -70,7 +51,7 @@ func (d DynamicRange) Range() (port.Range, error) { return span(d.First, d.Count
 // An Excluded is a range of ports that the stack never hands out, because it was
 // reserved for someone. `netsh int ipv4 show excludedportrange tcp` prints them.
 type Excluded struct {
-	Proto        Proto
+	Proto        socket.Proto
 	Family       Family
 	First, Last  uint16 // both ends included
 	Administered bool   // shown with "*": made by an administrator or a program, and kept

@@ -8,6 +8,7 @@ import (
 
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/registry"
+	"github.com/portroom/portroom/socket"
 )
 
 // later draws the conclusions for systems from Windows Vista and Server 2008 on.
@@ -42,7 +43,7 @@ func (s *Settings) later(m Machine, live *Live) error {
 			}
 		}
 		r.Taken = taken.LenIn(r.Range)
-		if p.Proto == TCP {
+		if p.Proto == socket.TCP {
 			free := float64(r.Len() - r.Taken)
 			r.Low = free / float64(s.TimeWaitHigh)
 			if s.TimeWaitLow > 0 {
@@ -65,11 +66,11 @@ func (s *Settings) later(m Machine, live *Live) error {
 // from the field, not documented (facts as of BigFix's forum, topic 23004). One
 // list serves both families.
 var excludedKeys = []struct {
-	proto Proto
+	proto socket.Proto
 	path  string
 }{
-	{TCP, `Control\Nsi\{eb004a03-9b1a-11d4-9123-0050047759bc}\29`},
-	{UDP, `Control\Nsi\{eb004a02-9b1a-11d4-9123-0050047759bc}\5`},
+	{socket.TCP, `Control\Nsi\{eb004a03-9b1a-11d4-9123-0050047759bc}\29`},
+	{socket.UDP, `Control\Nsi\{eb004a02-9b1a-11d4-9123-0050047759bc}\5`},
 }
 
 // excludedOfRegistry reads the excluded ranges that are kept over a restart.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/portroom/portroom/port"
+	"github.com/portroom/portroom/socket"
 )
 
 // netsh answers in the language and the code page of the display. What is the
@@ -25,19 +26,19 @@ const mostNetsh = 1 << 20
 var ErrSilent = errors.New("netsh said nothing")
 
 // DynamicArgs are the arguments that make netsh show a dynamic range.
-func DynamicArgs(p Proto, f Family) []string {
+func DynamicArgs(p socket.Proto, f Family) []string {
 	return []string{"interface", f.String(), "show", "dynamicport", p.String()}
 }
 
 // ExcludedArgs are the arguments that make netsh show the excluded ranges.
-func ExcludedArgs(p Proto, f Family) []string {
+func ExcludedArgs(p socket.Proto, f Family) []string {
 	return []string{"interface", f.String(), "show", "excludedportrange", "protocol=" + p.String()}
 }
 
 // ParseDynamic reads what `netsh interface ipv4 show dynamicport tcp` printed, in
 // any language: below the rule the first port and the number of ports, in this
 // order. An empty answer is [ErrSilent].
-func ParseDynamic(text []byte, p Proto, f Family) (DynamicRange, error) {
+func ParseDynamic(text []byte, p socket.Proto, f Family) (DynamicRange, error) {
 	lines, err := belowRule(text)
 	if err != nil {
 		return DynamicRange{}, err
@@ -70,7 +71,7 @@ func ParseDynamic(text []byte, p Proto, f Family) (DynamicRange, error) {
 // protocol=tcp` printed, in any language: below the rule lines of two ports, with
 // "*" where an administrator or a program made the range; then text. No line is no
 // range; an empty answer is [ErrSilent].
-func ParseExcluded(text []byte, p Proto, f Family) ([]Excluded, error) {
+func ParseExcluded(text []byte, p socket.Proto, f Family) ([]Excluded, error) {
 	lines, err := belowRule(text)
 	if err != nil {
 		return nil, err
@@ -155,7 +156,7 @@ func strange(line []byte) error {
 }
 
 // ExcludedSet returns the excluded ports of one protocol and family.
-func ExcludedSet(list []Excluded, p Proto, f Family) (s port.Set) {
+func ExcludedSet(list []Excluded, p socket.Proto, f Family) (s port.Set) {
 	for _, e := range list {
 		if e.Proto == p && e.Family == f && e.First <= e.Last {
 			s.AddRange(port.Range{First: e.First, Last: e.Last})

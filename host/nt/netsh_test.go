@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/portroom/portroom/socket"
 )
 
 // What netsh prints, written down from its known layout: no real Windows was at
@@ -33,18 +35,18 @@ func recorded(t *testing.T, pattern string) map[string][]byte {
 func TestNetshIsReadInEveryLanguage(t *testing.T) {
 	for name, text := range recorded(t, "dynamic-*.txt") {
 		t.Run(name, func(t *testing.T) {
-			got, err := ParseDynamic(text, TCP, IPv4)
-			if want := (DynamicRange{TCP, IPv4, 49152, 16384}); got != want || err != nil {
+			got, err := ParseDynamic(text, socket.TCP, IPv4)
+			if want := (DynamicRange{socket.TCP, IPv4, 49152, 16384}); got != want || err != nil {
 				t.Errorf("%+v, %v, want %+v", got, err, want)
 			}
 		})
 	}
 	want := []Excluded{
-		{UDP, IPv6, 5357, 5357, false}, {UDP, IPv6, 49687, 49786, false}, {UDP, IPv6, 50000, 50059, true},
+		{socket.UDP, IPv6, 5357, 5357, false}, {socket.UDP, IPv6, 49687, 49786, false}, {socket.UDP, IPv6, 50000, 50059, true},
 	}
 	for name, text := range recorded(t, "excluded-*.txt") {
 		t.Run(name, func(t *testing.T) {
-			got, err := ParseExcluded(text, UDP, IPv6)
+			got, err := ParseExcluded(text, socket.UDP, IPv6)
 			if d := cmp.Diff(want, got); d != "" || err != nil {
 				t.Errorf("%v (-want +got):\n%s", err, d)
 			}
@@ -57,7 +59,7 @@ func TestAnAnswerWithoutRangesMeansNone(t *testing.T) {
 		"\r\nProtocol tcp Port Exclusion Ranges\r\n\r\nStart Port    End Port      \r\n----------    --------      \r\n\r\n* - Administered port exclusions.\r\n",
 		"----------    --------",
 	} {
-		if got, err := ParseExcluded([]byte(text), TCP, IPv4); len(got) != 0 || err != nil {
+		if got, err := ParseExcluded([]byte(text), socket.TCP, IPv4); len(got) != 0 || err != nil {
 			t.Errorf("%q: %+v, %v", text, got, err)
 		}
 	}
@@ -65,10 +67,10 @@ func TestAnAnswerWithoutRangesMeansNone(t *testing.T) {
 
 func TestAnAnswerThatIsNotUnderstoodIsAnError(t *testing.T) {
 	for _, text := range []string{"", "\r\n \r\n"} {
-		if _, err := ParseDynamic([]byte(text), TCP, IPv4); !errors.Is(err, ErrSilent) {
+		if _, err := ParseDynamic([]byte(text), socket.TCP, IPv4); !errors.Is(err, ErrSilent) {
 			t.Errorf("%q: %v", text, err)
 		}
-		if _, err := ParseExcluded([]byte(text), TCP, IPv4); !errors.Is(err, ErrSilent) {
+		if _, err := ParseExcluded([]byte(text), socket.TCP, IPv4); !errors.Is(err, ErrSilent) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -79,34 +81,34 @@ func TestAnAnswerThatIsNotUnderstoodIsAnError(t *testing.T) {
 		rule + "a : 1\nb : 2\nc : 3\n", rule + "a : 99999999999999999999\nb : 2\n", rule + "49152\n16384\n", rule + "x\nb : 2\n",
 		strings.Repeat("x", 2<<20), "\x00\xff\xfe", rule + "a\x00: 1\nb : -2\xff\n",
 	} {
-		if got, err := ParseDynamic([]byte(text), TCP, IPv4); err == nil {
+		if got, err := ParseDynamic([]byte(text), socket.TCP, IPv4); err == nil {
 			t.Errorf("dynamic %.40q: %+v", text, got)
 		}
 	}
 	for _, text := range []string{
 		"words\n", rule + "5 4\n", rule + "5 70000\n", rule + "-5 4\n", rule + "5\n", rule + "5 6 7\n", rule + "5 6 * *\n", rule + "5 x\n",
 	} {
-		if got, err := ParseExcluded([]byte(text), TCP, IPv4); err == nil {
+		if got, err := ParseExcluded([]byte(text), socket.TCP, IPv4); err == nil {
 			t.Errorf("excluded %.40q: %+v", text, got)
 		}
 	}
 }
 
 func TestAnErrorRepeatsNoControlCharacter(t *testing.T) {
-	_, err := ParseDynamic([]byte("\x1b[2J\x07caf\xe9\n"), TCP, IPv4)
+	_, err := ParseDynamic([]byte("\x1b[2J\x07caf\xe9\n"), socket.TCP, IPv4)
 	if err == nil || !strings.Contains(err.Error(), `"?[2J?caf?"`) {
 		t.Error(err)
 	}
 }
 
 func TestNetshIsAskedInFull(t *testing.T) {
-	if d := cmp.Diff([]string{"interface", "ipv6", "show", "dynamicport", "udp"}, DynamicArgs(UDP, IPv6)); d != "" {
+	if d := cmp.Diff([]string{"interface", "ipv6", "show", "dynamicport", "udp"}, DynamicArgs(socket.UDP, IPv6)); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff([]string{"interface", "ipv4", "show", "excludedportrange", "protocol=tcp"}, ExcludedArgs(TCP, IPv4)); d != "" {
+	if d := cmp.Diff([]string{"interface", "ipv4", "show", "excludedportrange", "protocol=tcp"}, ExcludedArgs(socket.TCP, IPv4)); d != "" {
 		t.Error(d)
 	}
-	set := ExcludedSet([]Excluded{{TCP, IPv4, 10, 12, false}, {UDP, IPv4, 1, 1, false}, {TCP, IPv6, 2, 2, false}, {TCP, IPv4, 12, 13, true}}, TCP, IPv4)
+	set := ExcludedSet([]Excluded{{socket.TCP, IPv4, 10, 12, false}, {socket.UDP, IPv4, 1, 1, false}, {socket.TCP, IPv6, 2, 2, false}, {socket.TCP, IPv4, 12, 13, true}}, socket.TCP, IPv4)
 	if set.String() != "10-13" {
 		t.Error(set.String())
 	}
@@ -156,12 +158,12 @@ func FuzzNetsh(f *testing.F) {
 	f.Add([]byte("----- -----\n 5357 5357 *\n* - x\n"))
 	f.Add([]byte(`[{"SettingName":"X","AutoReusePortRangeStartPort":1,"AutoReusePortRangeNumberOfPorts":2}]`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if d, err := ParseDynamic(b, TCP, IPv4); err == nil {
+		if d, err := ParseDynamic(b, socket.TCP, IPv4); err == nil {
 			if r, err := d.Range(); err != nil || r.First == 0 || r.Len() != d.Count {
 				t.Errorf("%+v: %v", d, err)
 			}
 		}
-		if list, err := ParseExcluded(b, TCP, IPv4); err == nil {
+		if list, err := ParseExcluded(b, socket.TCP, IPv4); err == nil {
 			for _, e := range list {
 				if e.First > e.Last {
 					t.Errorf("%+v", e)

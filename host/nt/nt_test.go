@@ -12,6 +12,7 @@ import (
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/registry"
 	"github.com/portroom/portroom/registry/regtext"
+	"github.com/portroom/portroom/socket"
 )
 
 // tree is a registry by key below HKEY_LOCAL_MACHINE.
@@ -279,15 +280,15 @@ func TestLinesOfReservedPortsThatCannotBeReadAreNamed(t *testing.T) {
 func TestOnLaterSystemsTheRunningSystemDecides(t *testing.T) {
 	yes := true
 	s := settings(t, w10, &Live{
-		Dynamic:       []DynamicRange{{TCP, IPv4, 10000, 1000}, {UDP, IPv6, 20000, 500}},
-		Excluded:      []Excluded{{TCP, IPv4, 9900, 10099, true}, {TCP, IPv4, 10050, 10149, false}, {TCP, IPv6, 50000, 50059, true}},
+		Dynamic:       []DynamicRange{{socket.TCP, IPv4, 10000, 1000}, {socket.UDP, IPv6, 20000, 500}},
+		Excluded:      []Excluded{{socket.TCP, IPv4, 9900, 10099, true}, {socket.TCP, IPv4, 10050, 10149, false}, {socket.TCP, IPv6, 50000, 50059, true}},
 		ExcludedKnown: true, AutoReuse: &AutoReuse{30000, 100}, RestartPending: &yes,
 	}, registry.NewDWORD(MaxUserPort, 65534), registry.NewMultiSZ(ReservedPorts, "1-65535"))
 	want := []Range{
-		{Proto: TCP, Family: IPv4, Range: port.Range{First: 10000, Last: 10999}, Taken: 150, Exact: true, Low: 850.0 / 240, High: 850.0 / 120},
-		{Proto: TCP, Family: IPv6, Range: DefaultDynamic, Taken: 60, Low: 16324.0 / 240, High: 16324.0 / 120},
-		{Proto: UDP, Family: IPv4, Range: DefaultDynamic},
-		{Proto: UDP, Family: IPv6, Range: port.Range{First: 20000, Last: 20499}, Exact: true},
+		{Proto: socket.TCP, Family: IPv4, Range: port.Range{First: 10000, Last: 10999}, Taken: 150, Exact: true, Low: 850.0 / 240, High: 850.0 / 120},
+		{Proto: socket.TCP, Family: IPv6, Range: DefaultDynamic, Taken: 60, Low: 16324.0 / 240, High: 16324.0 / 120},
+		{Proto: socket.UDP, Family: IPv4, Range: DefaultDynamic},
+		{Proto: socket.UDP, Family: IPv6, Range: port.Range{First: 20000, Last: 20499}, Exact: true},
 	}
 	if diff := cmp.Diff(want, s.Ranges); diff != "" {
 		t.Error(diff)
@@ -300,7 +301,7 @@ func TestOnLaterSystemsTheRunningSystemDecides(t *testing.T) {
 	if diff := cmp.Diff(wantCodes, codes); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := w10.tree().machine(t).Settings(&Live{Dynamic: []DynamicRange{{TCP, IPv4, 65000, 1000}}}); err == nil {
+	if _, err := w10.tree().machine(t).Settings(&Live{Dynamic: []DynamicRange{{socket.TCP, IPv4, 65000, 1000}}}); err == nil {
 		t.Error("a range beyond the last port is taken")
 	}
 }
@@ -318,7 +319,7 @@ func TestExcludedRangesThatOutlastARestartAreRead(t *testing.T) {
 	var want []Excluded
 	for _, r := range []port.Range{{First: 50000, Last: 50059}, {First: 52311, Last: 52311}} {
 		for _, f := range []Family{IPv4, IPv6} {
-			want = append(want, Excluded{TCP, f, r.First, r.Last, true})
+			want = append(want, Excluded{socket.TCP, f, r.First, r.Last, true})
 		}
 	}
 	if diff := cmp.Diff(want, s.Excluded); diff != "" || s.ExcludedExact || s.Ranges[0].Taken != 61 || s.Ranges[2].Taken != 0 {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/registry"
+	"github.com/portroom/portroom/socket"
 )
 
 // ParametersKey is the key of the TCP/IP settings below a control set.
@@ -39,7 +40,7 @@ type Settings struct {
 // A Range is an ephemeral range and what it gives.
 type Range struct {
 	// Proto and Family are 0 on a legacy system, where one range serves all.
-	Proto  Proto
+	Proto  socket.Proto
 	Family Family
 	port.Range
 	// Taken counts the ports of the range that are reserved or excluded.

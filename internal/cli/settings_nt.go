@@ -8,6 +8,7 @@ import (
 
 	"github.com/portroom/portroom/host/nt"
 	"github.com/portroom/portroom/internal/target"
+	"github.com/portroom/portroom/socket"
 )
 
 // The settings of a Windows system as JSON. What is not known is null.
@@ -108,7 +109,7 @@ func jsonSystem(s *nt.System) ntSystemJSON {
 }
 
 func jsonBounds(r *nt.Range) *boundsJSON {
-	if r.Proto == nt.UDP {
+	if r.Proto == socket.UDP {
 		return nil
 	}
 	return &boundsJSON{round1(r.Low), ceilingHigh(r)}
@@ -272,7 +273,7 @@ func rangeLines(s *nt.Settings) []string {
 		if !r.Exact {
 			l += ", as far as is known"
 		}
-		if r.Proto != nt.UDP {
+		if r.Proto != socket.UDP {
 			l += fmt.Sprintf("; %s when this side closes first (TIME_WAIT %s)", boundsText(&r), wait)
 		}
 		out = append(out, l)

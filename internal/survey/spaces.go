@@ -37,12 +37,12 @@ func spacesOf(s *nt.Settings) ([]pool.Space, error) {
 	return list, nil
 }
 
-func spaceOf(s *nt.Settings, p nt.Proto, f nt.Family, r port.Range, excluded port.Set) pool.Space {
+func spaceOf(s *nt.Settings, p socket.Proto, f nt.Family, r port.Range, excluded port.Set) pool.Space {
 	space := pool.Space{
-		Proto: socket.Proto(p), IPv6: f == nt.IPv6, Range: r, Excluded: excluded,
+		Proto: p, IPv6: f == nt.IPv6, Range: r, Excluded: excluded,
 		HoldMin: time.Duration(s.TimeWaitLow) * time.Second, HoldMax: time.Duration(s.TimeWaitHigh) * time.Second,
 	}
-	if p == nt.TCP && s.AutoReuse != nil && s.AutoReuse.On() {
+	if p == socket.TCP && s.AutoReuse != nil && s.AutoReuse.On() {
 		if shared, err := s.AutoReuse.Range(); err == nil {
 			space.Shared = &shared
 		}

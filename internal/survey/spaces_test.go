@@ -18,7 +18,7 @@ func later() *nt.Settings {
 	s := &nt.Settings{
 		System: nt.System{Era: nt.Later}, ExcludedExact: true, TimeWaitLow: 120, TimeWaitHigh: 240,
 		AutoReuse: &nt.AutoReuse{First: 10000, Count: 500},
-		Excluded:  []nt.Excluded{{Proto: nt.UDP, Family: nt.IPv6, First: 50000, Last: 50059}},
+		Excluded:  []nt.Excluded{{Proto: socket.UDP, Family: nt.IPv6, First: 50000, Last: 50059}},
 	}
 	for _, p := range nt.Pools {
 		s.Ranges = append(s.Ranges, nt.Range{Proto: p.Proto, Family: p.Family, Range: nt.DefaultDynamic, Exact: true})
