@@ -11,16 +11,16 @@ import (
 	winreg "golang.org/x/sys/windows/registry"
 
 	"github.com/portroom/portroom/registry"
+	"github.com/portroom/portroom/registry/internal/rawvalue"
 )
 
 var predefined = [...]winreg.Key{
 	winreg.LOCAL_MACHINE, winreg.CURRENT_USER, winreg.USERS, winreg.CLASSES_ROOT, winreg.CURRENT_CONFIG,
 }
 
-// What package winreg does not offer for any type of value, or not for a view.
+// What package winreg does not offer, or not for a view.
 var (
 	advapi32       = windows.NewLazySystemDLL("advapi32.dll")
-	regSetValueEx  = advapi32.NewProc("RegSetValueExW")
 	regDeleteKeyEx = advapi32.NewProc("RegDeleteKeyExW") // since XP x64 and Vista
 	regFlushKey    = advapi32.NewProc("RegFlushKey")
 )
@@ -87,7 +87,7 @@ func (s *store) Values(path string) ([]registry.Value, error) {
 	}
 	list := make([]registry.Value, 0, len(names))
 	for _, name := range names {
-		v, err := value(k, name)
+		v, err := rawvalue.Get(k, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -106,7 +106,7 @@ func (s *store) Get(path, name string) (registry.Value, error) {
 		return registry.Value{}, s.fail("read", path, err)
 	}
 	defer k.Close()
-	v, err := value(k, name)
+	v, err := rawvalue.Get(k, name)
 	if errors.Is(err, windows.ERROR_FILE_NOT_FOUND) {
 		return registry.Value{}, registry.NoValue(path, name)
 	}
@@ -114,23 +114,6 @@ func (s *store) Get(path, name string) (registry.Value, error) {
 		return registry.Value{}, s.fail(fmt.Sprintf("read value %q of", name), path, err)
 	}
 	return v, nil
-}
-
-// value reads type and data as they are.
-func value(k winreg.Key, name string) (registry.Value, error) {
-	buf := make([]byte, 256)
-	for {
-		n, typ, err := k.GetValue(name, buf)
-		if err == nil {
-			return registry.Value{Name: name, Type: registry.Type(typ), Data: buf[:n]}, nil
-		}
-		// Another may make the value longer at any time, but not without end: the
-		// buffer at least doubles.
-		if !errors.Is(err, winreg.ErrShortBuffer) || len(buf) > 1<<30 {
-			return registry.Value{}, err
-		}
-		buf = make([]byte, max(n, 2*len(buf)))
-	}
 }
 
 // Create makes a key and those above it that are absent.
@@ -158,10 +141,8 @@ func (s *store) Set(path string, v registry.Value) error {
 		return s.fail("write", path, err)
 	}
 	defer k.Close()
-	r, _, _ := regSetValueEx.Call(uintptr(k), uintptr(unsafe.Pointer(name)), 0, uintptr(v.Type),
-		uintptr(unsafe.Pointer(unsafe.SliceData(v.Data))), uintptr(len(v.Data)))
-	if r != 0 {
-		return s.fail(fmt.Sprintf("set value %q of", v.Name), path, windows.Errno(r))
+	if err := rawvalue.Set(k, name, v); err != nil {
+		return s.fail(fmt.Sprintf("set value %q of", v.Name), path, err)
 	}
 	s.changed(path)
 	return nil

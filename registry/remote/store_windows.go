@@ -8,12 +8,12 @@ import (
 	"io/fs"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/windows"
 	winreg "golang.org/x/sys/windows/registry"
 
 	"github.com/portroom/portroom/registry"
+	"github.com/portroom/portroom/registry/internal/rawvalue"
 )
 
 // open connects through RegConnectRegistryW, as the user who runs the program.
@@ -124,7 +124,7 @@ func (s *store) Values(path string) (list []registry.Value, err error) {
 			return err
 		}
 		for _, name := range names {
-			v, err := value(k, name)
+			v, err := rawvalue.Get(k, name)
 			if errors.Is(err, windows.ERROR_FILE_NOT_FOUND) {
 				continue // deleted meanwhile
 			}
@@ -143,7 +143,7 @@ func (s *store) Values(path string) (list []registry.Value, err error) {
 
 func (s *store) Get(path, name string) (v registry.Value, err error) {
 	err = s.in("read", path, winreg.READ, func(k winreg.Key) (err error) {
-		v, err = value(k, name)
+		v, err = rawvalue.Get(k, name)
 		return absentValue(err, path, name)
 	})
 	if err != nil {
@@ -159,22 +159,6 @@ func absentValue(err error, path, name string) error {
 	return err
 }
 
-// value reads a value that may grow while it is read.
-func value(k winreg.Key, name string) (registry.Value, error) {
-	buf := make([]byte, 256)
-	for {
-		n, typ, err := k.GetValue(name, buf)
-		switch {
-		case errors.Is(err, winreg.ErrShortBuffer) && n > len(buf):
-			buf = make([]byte, n)
-			continue
-		case err != nil:
-			return registry.Value{}, err
-		}
-		return registry.Value{Name: name, Type: registry.Type(typ), Data: buf[:n]}, nil
-	}
-}
-
 func (s *store) Create(path string) error {
 	return s.call("create", path, func() error {
 		k, _, err := winreg.CreateKey(s.root, clean(path), winreg.READ)
@@ -185,9 +169,6 @@ func (s *store) Create(path string) error {
 	})
 }
 
-// procRegSetValueEx takes any type with any bytes, which x/sys does not.
-var procRegSetValueEx = windows.NewLazySystemDLL("advapi32.dll").NewProc("RegSetValueExW")
-
 func (s *store) Set(path string, v registry.Value) error {
 	name, err := windows.UTF16PtrFromString(v.Name)
 	if err != nil {
@@ -195,13 +176,10 @@ func (s *store) Set(path string, v registry.Value) error {
 	}
 	var got registry.Value
 	err = s.in("write to", path, winreg.SET_VALUE|winreg.QUERY_VALUE, func(k winreg.Key) error {
-		r, _, _ := procRegSetValueEx.Call(uintptr(k), uintptr(unsafe.Pointer(name)), 0,
-			uintptr(v.Type), uintptr(unsafe.Pointer(unsafe.SliceData(v.Data))), uintptr(len(v.Data)))
-		if r != 0 {
-			return syscall.Errno(r)
+		err := rawvalue.Set(k, name, v)
+		if err == nil {
+			got, err = rawvalue.Get(k, v.Name)
 		}
-		var err error
-		got, err = value(k, v.Name)
 		return err
 	})
 	if err == nil && (got.Type != v.Type || !bytes.Equal(got.Data, v.Data)) {

@@ -119,6 +119,22 @@ func BuildTest(t testing.TB, pkg string) string {
 	return compile(t, "test", "-c", pkg)
 }
 
+// Passes runs the tests of the package that the test is in, under Wine, and wants
+// those that are named to pass and none to be skipped.
+func (p *Prefix) Passes(t testing.TB, names ...string) {
+	t.Helper()
+	r := p.RunWith(t, Input{Env: []string{"CI=true"}}, BuildTest(t, "."), "-test.v")
+	t.Logf("%s%s", r.Stdout, r.Stderr)
+	if r.Exit != 0 || strings.Contains(r.Stdout, "--- SKIP") {
+		t.Errorf("status %d", r.Exit)
+	}
+	for _, name := range names {
+		if !strings.Contains(r.Stdout, "--- PASS: "+name) {
+			t.Errorf("%s did not pass", name)
+		}
+	}
+}
+
 func compile(t testing.TB, verb string, args ...string) string {
 	t.Helper()
 	exe := filepath.Join(t.TempDir(), "program.exe")
