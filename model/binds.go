@@ -83,7 +83,7 @@ func (n *Network) ConnectBound(p uint16, src, dst string) bool {
 func (n *Network) bind(how Open, src string) (uint16, bool) {
 	shared := how == BindShared
 	for _, reuse := range []bool{false, true} {
-		if reuse && !(shared && n.AutobindReuse) {
+		if reuse && (!shared || !n.AutobindReuse) {
 			break // sharing is the last resort, and only if it is allowed
 		}
 		for p := range n.order() {
@@ -100,7 +100,7 @@ func (n *Network) bind(how Open, src string) (uint16, bool) {
 // or at the wildcard, unless both share.
 func (b *bucket) free(src string, share bool) bool {
 	for _, o := range b.bound {
-		if (o.addr == src || o.addr == "" || src == "") && !(share && o.shared) {
+		if (o.addr == src || o.addr == "" || src == "") && (!share || !o.shared) {
 			return false
 		}
 	}

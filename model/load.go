@@ -140,7 +140,8 @@ func ParseLifetime(s string) (Lifetime, error) {
 	if !ok {
 		kind, rest = "fixed", s
 	}
-	first, second, two := rest, "", false
+	first, second := rest, ""
+	var two bool
 	switch kind {
 	case "uniform":
 		first, second, two = strings.Cut(rest, "-")

@@ -132,8 +132,8 @@ func catalog() []func() *Profile {
 // Profiles returns every system that is modelled.
 func Profiles() []*Profile {
 	var all []*Profile
-	for _, make := range catalog() {
-		all = append(all, make())
+	for _, profile := range catalog() {
+		all = append(all, profile())
 	}
 	return all
 }
@@ -149,8 +149,8 @@ func Find(name string) (*Profile, error) {
 			return p, nil
 		}
 	}
-	for _, make := range catalog() {
-		if p := make(); p.Name == name {
+	for _, profile := range catalog() {
+		if p := profile(); p.Name == name {
 			return p, nil
 		}
 	}

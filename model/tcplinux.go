@@ -160,7 +160,8 @@ func (s *linuxSettings) finish(p *Pool, r release) error {
 		p.fact("odd range", fmt.Sprintf("%d or %d ports", n-1, n), "__inet_hash_connect: remaining &= ~1", "depends on a secret starting offset")
 	}
 	// What bind() took, connect() may not take over.
-	if s.stamps > 0 && !(s.bindFirst && !s.noPort) && (s.reuse == 1 || s.reuse == 2 && s.loopback) {
+	byConnect := !s.bindFirst || s.noPort
+	if s.stamps > 0 && byConnect && (s.reuse == 1 || s.reuse == 2 && s.loopback) {
 		p.Entry = 60
 		if r.atLeast(6, 14) {
 			p.Wait = exactly(float64(s.delay) / 1000)

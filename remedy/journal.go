@@ -255,7 +255,7 @@ func (j *Journal) rollBack(d Driver, c *Change, cause string, mine bool) (left [
 			continue
 		case err != nil:
 			return left, fmt.Errorf("%s: %w", s.Object, err)
-		case now != s.To && !d.Torn(s, now) && !(mine && i == c.started-1):
+		case now != s.To && !d.Torn(s, now) && (!mine || i < c.started-1):
 			if !restarted(d, c.Plan, s) {
 				left = append(left, &ChangedError{Object: s.Object, Want: s.To, Now: now})
 			}
