@@ -7,6 +7,7 @@ import (
 	"github.com/portroom/portroom/internal/secret"
 	"github.com/portroom/portroom/internal/target"
 	"github.com/portroom/portroom/registry"
+	"github.com/portroom/portroom/registry/hive"
 	"github.com/portroom/portroom/registry/regtext"
 	"github.com/portroom/portroom/registry/remote"
 )
@@ -14,6 +15,13 @@ import (
 // openers open the registries that a target names.
 func (f *targetFlags) openers() target.Openers {
 	return target.Openers{
+		Hive: func(path string) (registry.Store, error) {
+			f, err := hive.Open(path, hive.Options{})
+			if err != nil {
+				return nil, err // not a nil *File in the interface
+			}
+			return f, nil
+		},
 		Reg: func(path string) (registry.Store, error) {
 			s, err := regtext.Open(path)
 			if err != nil {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/portroom/portroom/registry"
 )
 
 func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
@@ -35,6 +37,7 @@ func (o *Opened) hives(with Openers, system, software string) error {
 		return err
 	}
 	o.System, o.stores, o.Files = s, append(o.stores, s), append(o.Files, system)
+	o.doubt("SYSTEM", s)
 	keys, err := s.Keys("")
 	if err != nil {
 		return err
@@ -51,7 +54,18 @@ func (o *Opened) hives(with Openers, system, software string) error {
 		return nil
 	}
 	o.Software, o.stores, o.Files = w, append(o.stores, w), append(o.Files, software)
+	o.doubt("SOFTWARE", w)
 	return nil
+}
+
+// doubt notes that a hive is one that Windows has not finished with, if it can say
+// so of itself.
+func (o *Opened) doubt(name string, s registry.Store) {
+	if h, ok := s.(interface{ Unclean() error }); ok {
+		if err := h.Unclean(); err != nil {
+			o.Notes = append(o.Notes, fmt.Sprintf("%s may be older than what that Windows would see: %v", name, err))
+		}
+	}
 }
 
 // otherHive names the hive that the keys at the root belong to, "" for SYSTEM and
