@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"runtime"
 
 	"github.com/portroom/portroom/internal/secret"
@@ -18,7 +19,8 @@ func (f *targetFlags) openers() target.Openers {
 		Hive: func(path string) (registry.Store, error) {
 			f, err := hive.Open(path, hive.Options{})
 			if err != nil {
-				return nil, err // not a nil *File in the interface
+				// The target names the file. A nil *File is none in the interface.
+				return nil, errors.Unwrap(err)
 			}
 			return f, nil
 		},

@@ -26,15 +26,16 @@ func (o *Opened) hive(with Openers, path string) error {
 	case !info.Mode().IsRegular():
 		return errors.New("it is no regular file: want a SYSTEM hive")
 	}
-	return o.hives(with, path, sibling(path))
+	return o.hives(with, path, sibling(path), "")
 }
 
 // hives opens a SYSTEM hive and, unless its path is empty, a SOFTWARE hive. That
-// the second cannot be read costs the name of the product, no more.
-func (o *Opened) hives(with Openers, system, software string) error {
+// the second cannot be read costs the name of the product, no more. Errors of the
+// first begin with prefix.
+func (o *Opened) hives(with Openers, system, software, prefix string) error {
 	s, err := with.Hive(system)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s%w", prefix, plainError(err))
 	}
 	o.System, o.stores, o.Files = s, append(o.stores, s), append(o.Files, system)
 	o.doubt("SYSTEM", s)
@@ -50,7 +51,7 @@ func (o *Opened) hives(with Openers, system, software string) error {
 	}
 	w, err := with.Hive(software)
 	if err != nil {
-		o.Notes = append(o.Notes, fmt.Sprintf("SOFTWARE is left out: %v", err))
+		o.Notes = append(o.Notes, fmt.Sprintf("SOFTWARE is left out: %v", plainError(err)))
 		return nil
 	}
 	o.Software, o.stores, o.Files = w, append(o.stores, w), append(o.Files, software)
@@ -142,7 +143,7 @@ func (o *Opened) system(with Openers, dir string) error {
 				software = p
 			}
 		}
-		return o.hives(with, found[0], software)
+		return o.hives(with, found[0], software, found[0]+": ")
 	}
 	return fmt.Errorf("there is more than one Windows in it (%s): name one of these folders", strings.Join(roots(found), ", "))
 }
