@@ -29,7 +29,7 @@ var _ registry.Store = (*Hive)(nil)
 // those that most want.
 type Options struct {
 	// MaxSize is the size, in bytes, of the largest file that is read: all of it is
-	// held in memory. 0 is [MaxSize], which is the format's own bound.
+	// held in memory. 0 is [MaxSize], the bound of the format itself.
 	MaxSize int64
 	// Minor is the version of the hive that [Create] makes, 3 to 6 for 1.3 to 1.6.
 	// 0 is 5, which Windows XP and all later ones read; NT 4.0 and 2000 read 3.
