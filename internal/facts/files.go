@@ -124,9 +124,15 @@ func conntrack(root string) *finding.Conntrack {
 		Count: positive(parameter(root, dir+"count")), Max: most,
 		TimeWait: time.Duration(positive(parameter(root, dir+"tcp_timeout_time_wait"))) * time.Second,
 	}
-	// A line of names, then one of hexadecimal numbers for each processor.
+	c.InsertFailed, c.Drop = sums(netFile(root, "stat/nf_conntrack"))
+	return c
+}
+
+// sums reads /proc/net/stat/nf_conntrack: a line of names, then one of hexadecimal
+// numbers for each processor.
+func sums(text string) (insertFailed, drop uint64) {
 	var names []string
-	for line := range strings.Lines(netFile(root, "stat/nf_conntrack")) {
+	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
 		if names == nil {
 			names = f
@@ -137,13 +143,13 @@ func conntrack(root string) *finding.Conntrack {
 			switch {
 			case err != nil:
 			case names[i] == "insert_failed":
-				c.InsertFailed += n
+				insertFailed += n
 			case names[i] == "drop":
-				c.Drop += n
+				drop += n
 			}
 		}
 	}
-	return c
+	return insertFailed, drop
 }
 
 // ipv6 reports whether the namespace has an IPv6 address, be it ::1 alone. Without
