@@ -134,6 +134,18 @@ func TestEveryReaderReportsExactlyTheSocketsThereAre(t *testing.T) {
 		}))
 
 		fn, got = keep()
+		interrupted, err = r.UserListeners(t.Context(), fn)
+		if interrupted || err != nil {
+			t.Errorf("%sUserListeners: interrupted %v, %v", name, interrupted, err)
+		}
+		same(t, name+"UserListeners", *got, only(w.tcp, func(s *Socket) bool {
+			shown := s.Auto == No && s.State == Listen
+			byDiag(s)
+			s.Auto, s.Bound = No, Yes
+			return shown
+		}))
+
+		fn, got = keep()
 		check(t, "IterateTCP", r.IterateTCP(t.Context(), fn))
 		same(t, name+"IterateTCP", *got, only(w.tcp, w.byIterator))
 
