@@ -65,12 +65,12 @@ func (a *app) demo(ctx context.Context) (err error) {
 // demoInside is the demo, in a namespace that is its own.
 func (a *app) demoInside(ctx context.Context, dir string) error {
 	begun := time.Now()
-	stop, err := demoSetup(dir)
+	server, err := demoSetup(dir)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	s := demoSession{a, a.stdout}
+	defer func() { _ = server.Close() }()
+	s := demoSession{a, server, a.stdout}
 	if a.json {
 		s.out = io.Discard
 	}
@@ -135,7 +135,7 @@ func (a *app) demoInside(ctx context.Context, dir string) error {
 }
 
 // demoSetup makes the namespace's settings, its files and its server.
-func demoSetup(dir string) (stop func(), err error) {
+func demoSetup(dir string) (net.Listener, error) {
 	if err := netns.LoopbackUp(); err != nil {
 		return nil, err
 	}
@@ -153,30 +153,18 @@ func demoSetup(dir string) (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return // the demo is over
-			}
-			go func() {
-				// The client closes first, and keeps the port.
-				_, _ = io.Copy(io.Discard, c)
-				_ = c.Close()
-			}()
-		}
-	}()
-	return func() { _ = l.Close() }, nil
+	return l, nil
 }
 
 type demoSession struct {
-	a   *app
-	out io.Writer
+	a      *app
+	server net.Listener
+	out    io.Writer
 }
 
 func (s *demoSession) say(text string) { fmt.Fprintln(s.out, text) }
 
-// connects connects and closes until a connect fails.
+// connects connects, and closes on this side first, until a connect fails.
 func (s *demoSession) connects(ctx context.Context) (n int, failed error) {
 	d := net.Dialer{KeepAlive: -1}
 	for {
@@ -184,7 +172,13 @@ func (s *demoSession) connects(ctx context.Context) (n int, failed error) {
 		if err != nil {
 			return n, err
 		}
-		if err := c.Close(); err != nil {
+		peer, err := s.server.Accept()
+		if err != nil {
+			return n, errors.Join(err, c.Close())
+		}
+		err = c.Close()
+		_, copyErr := io.Copy(io.Discard, peer) // to its end
+		if err := errors.Join(err, copyErr, peer.Close()); err != nil {
 			return n, err
 		}
 		n++
