@@ -40,11 +40,11 @@ func (a *app) demoCommand() *cobra.Command {
 
 // demoJSON is what happened.
 type demoJSON struct {
-	First     int    `json:"first_connects"`  // that succeeded before one was refused
-	Error     string `json:"error"`           // of the one that was refused
-	Status    string `json:"status"`          // what check said then
-	Promised  int    `json:"promised"`        // by fix
-	Connected int    `json:"connected"`       // after it, until one was refused
-	Undone    bool   `json:"undone"`          // every value is what it was
-	Seconds   string `json:"elapsed_seconds"` // of it all
+	First     int     `json:"first_connects"`  // that succeeded before one was refused
+	Error     string  `json:"error"`           // of the one that was refused
+	Status    string  `json:"status"`          // what check said then
+	Promised  int     `json:"promised"`        // by fix
+	Connected int     `json:"connected"`       // after it, until one was refused
+	Undone    bool    `json:"undone"`          // the range is what it was
+	Seconds   float64 `json:"elapsed_seconds"` // of it all
 }

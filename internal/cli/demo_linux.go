@@ -121,8 +121,8 @@ func (a *app) demoInside(ctx context.Context, dir string) error {
 		return err
 	}
 	j.Undone = flat(string(r)) == demoRange
-	j.Seconds = fmt.Sprintf("%.1f", time.Since(begun).Seconds())
-	s.say(fmt.Sprintf("\nThe range is %s again. That took %s s; the namespace ends with this command.", flat(string(r)), j.Seconds))
+	j.Seconds = round1(time.Since(begun).Seconds())
+	s.say(fmt.Sprintf("\nThe range is %s again. That took %.1f s; the namespace ends with this command.", flat(string(r)), j.Seconds))
 	if a.json {
 		if err := printJSON(a.stdout, j); err != nil {
 			return err
