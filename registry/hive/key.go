@@ -187,7 +187,10 @@ func (h *Hive) lookup(k key, n name) (key, bool, error) {
 		return c, true, nil
 	}
 	// Not all writers sort as Windows does: what is not where it belongs is looked for
-	// everywhere.
+	// everywhere, if it is not known that the lists are sorted.
+	if h.free != nil && !h.unsorted[k.off] {
+		return key{}, false, nil
+	}
 	for _, l := range all {
 		for i := range l.n {
 			c, err := h.child(k, l, i)
