@@ -67,7 +67,17 @@ func (n *node) size() int {
 	return size
 }
 
-func (m *model) key() *node { return m.keys[m.IntN(len(m.keys))] }
+// key draws a key, seldom one of the crowd.
+func (m *model) key() *node {
+	n := m.keys[m.IntN(len(m.keys))]
+	for range 8 {
+		if m.crowd == nil || !n.within(m.crowd) {
+			break
+		}
+		n = m.keys[m.IntN(len(m.keys))]
+	}
+	return n
+}
 
 // otherwise writes a name in the other case, at times: it is the same to Windows.
 func (m *model) otherwise(name string) string {
@@ -163,7 +173,7 @@ func (m *model) do(t testing.TB, s registry.Store) {
 			t.Fatalf("delete %q of %q: %v", name, n.path(), err)
 		}
 		n.values = slices.Delete(n.values, at, at+1)
-	case n.above != nil && n != m.crowd && n.size() < 12:
+	case n.above != nil && n != m.crowd && n.size() < 5:
 		m.remove(t, s, n)
 	default:
 		m.set(t, s, n, m.value(m.valueName()))
