@@ -46,6 +46,9 @@ func proposeLocal(ctx context.Context, a *app, f *changeFlags, _ target.Target, 
 			where.Root = "/"
 		}
 	}
+	if !where.Running && sealed != "" {
+		return nil, nil, errors.New("--only permanent: " + sealed)
+	}
 	if !where.Running && where.Root == "" {
 		return nil, nil, errors.New("--only permanent: this system's files are not read when this network namespace starts; --root names the root of one that has its own")
 	}
