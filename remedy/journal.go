@@ -261,6 +261,10 @@ func (j *Journal) rollBack(d Driver, c *Change, cause string, mine bool) (left [
 			}
 			continue
 		}
+		if why := keep(d, s, c.Plan); why != "" {
+			left = append(left, errors.New(why))
+			continue
+		}
 		back := s.Reverse()
 		back.From = now
 		if err := j.put(d, back); err != nil {
