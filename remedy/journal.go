@@ -299,6 +299,34 @@ func (j *Journal) put(d Driver, s Step) error {
 	return nil
 }
 
+// Save puts backups beside the journal, their names with the number that the next
+// change will have in front, and returns their paths.
+func (j *Journal) Save(list []Backup) (paths []string, err error) {
+	id := len(j.log.changes) + 1
+	for _, b := range list {
+		path := filepath.Join(j.Dir, fmt.Sprintf("%d-%s", id, b.Name))
+		// A run that was cut off before it announced its plan may have left one.
+		if _, err := os.Lstat(path); err == nil {
+			if err := j.Files.Remove(path); err != nil {
+				return nil, fmt.Errorf("back up: %w", err)
+			}
+		}
+		if err := j.Files.Create(path, b.Data); err != nil {
+			return nil, fmt.Errorf("back up: %w", err)
+		}
+		if err := j.Files.Sync(path); err != nil {
+			return nil, fmt.Errorf("back up: %w", err)
+		}
+		paths = append(paths, path)
+	}
+	if len(paths) > 0 {
+		if err := j.Files.Sync(j.Dir); err != nil {
+			return nil, fmt.Errorf("back up: %w", err)
+		}
+	}
+	return paths, nil
+}
+
 // Apply carries out a plan and returns its number. If it fails, everything is as
 // before; once something had begun, the error is a [RolledBackError].
 func (j *Journal) Apply(ctx context.Context, d Driver, p Plan, until *time.Time) (int, error) {

@@ -6,6 +6,15 @@ type Proposal struct {
 	Gains []Gain   // of the tightest pools, the tightest first
 	Notes []string // sentences
 	Risks []Risk   // each must be accepted by its name
+	// Backups are put beside the journal before anything is changed, for people and
+	// other tools.
+	Backups []Backup
+}
+
+// A Backup is one file of a backup.
+type Backup struct {
+	Name string // such as backup.reg
+	Data []byte
 }
 
 // A Risk is harm that the plan may do at once: to a running service, or to the

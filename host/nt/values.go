@@ -117,7 +117,9 @@ var definitions = []definition{
 func Documented(name string) (Value, bool) {
 	for i := range definitions {
 		if d := &definitions[i]; strings.EqualFold(d.name, name) {
-			return d.read(registry.Value{}, false, System{}), true
+			v := d.read(registry.Value{}, false, System{})
+			v.Source = d.source // whatever the system
+			return v, true
 		}
 	}
 	return Value{}, false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/portroom/portroom/registry"
@@ -191,6 +192,28 @@ func (d *Driver) deleteKey(path string) error {
 
 // Torn implements [remedy.Driver]: a value is written as a whole.
 func (*Driver) Torn(remedy.Step, remedy.State) bool { return false }
+
+// Keep says why a key that a plan made is to stay: others have put something into
+// it since. "" for no reason.
+func (d *Driver) Keep(s remedy.Step, p remedy.Plan) string {
+	if s.Kind != KindKey || d.open() != nil {
+		return "" // whoever removes it will say so
+	}
+	var names []string
+	for _, v := range list(d.store.Values(s.Object)) {
+		names = append(names, v.Name)
+	}
+	for _, name := range append(list(d.store.Keys(s.Object)), names...) {
+		object := registry.Join(s.Object, name)
+		if !slices.ContainsFunc(p.Steps, func(t remedy.Step) bool { return strings.EqualFold(t.Object, object) }) {
+			return fmt.Sprintf("%s stays, since there is more in it, such as %s", s.Object, name)
+		}
+	}
+	return ""
+}
+
+// list drops an error of what is absent or cannot be read: it then keeps nothing.
+func list[T any](l []T, _ error) []T { return l }
 
 // Clean implements [remedy.Driver].
 func (d *Driver) Clean(string, string) error {
