@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"syscall"
 
+	"github.com/portroom/portroom/host"
 	"github.com/portroom/portroom/internal/netns"
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/remedy"
@@ -52,12 +52,12 @@ func (d *Driver) Read(kind, object string) (remedy.State, error) {
 	}
 	var s remedy.State
 	err := d.namespace.Do(func() error {
-		b, err := os.ReadFile(procPath(object))
+		text, err := host.Parameter("/", strings.ReplaceAll(object, ".", "/"))
 		if errors.Is(err, fs.ErrNotExist) {
 			s = remedy.Absent
 			return nil
 		}
-		s = remedy.State{Data: flat(string(b))}
+		s = remedy.State{Data: flat(text)}
 		return err
 	})
 	return s, gone(err)
