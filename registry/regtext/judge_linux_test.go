@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/portroom/portroom/registry"
+	"github.com/portroom/portroom/registry/internal/wide"
 	"github.com/portroom/portroom/test/need"
 	"github.com/portroom/portroom/test/wine"
 )
@@ -36,7 +37,7 @@ func random(seed uint64, form Form, letters, quoted string) *File {
 		}
 		return string(s)
 	}
-	wide := func(s string) []byte { b, _ := toUTF16([]byte{}, s); return b }
+	encode := func(s string) []byte { b, _ := wide.Append([]byte{}, s); return b }
 	f := &File{Form: form}
 	paths := []string{judged}
 	f.Create(judged)
@@ -54,11 +55,11 @@ func random(seed uint64, form Form, letters, quoted string) *File {
 			}
 			switch v.Type {
 			case registry.SZ:
-				v.Data = wide(word(quoted+"\\\"%", 0) + "\x00")
+				v.Data = encode(word(quoted+"\\\"%", 0) + "\x00")
 			case registry.ExpandSZ:
-				v.Data = wide(word(letters+"\\\"%\r\n", 0) + "\x00")
+				v.Data = encode(word(letters+"\\\"%\r\n", 0) + "\x00")
 			case registry.MultiSZ:
-				v.Data = wide(strings.Join([]string{word(letters, 1), word(letters, 1)}, "\x00") + "\x00\x00")
+				v.Data = encode(strings.Join([]string{word(letters, 1), word(letters, 1)}, "\x00") + "\x00\x00")
 			case registry.DWORD:
 				v.Data = binary.LittleEndian.AppendUint32(nil, r.Uint32())
 			default:
@@ -172,7 +173,7 @@ func TestWineReadsAndWritesTheSameFiles(t *testing.T) {
 					}
 					t.Logf("seed %d: %d keys, %d values", seed, len(want), count(want))
 					if again, err := got.Print(); err != nil || !bytes.Equal(b, again) {
-						t.Errorf("seed %d: an exported file is printed otherwise, %v (-want +got):\n%s", seed, err, cmp.Diff(fromUTF16(b), fromUTF16(again)))
+						t.Errorf("seed %d: an exported file is printed otherwise, %v (-want +got):\n%s", seed, err, cmp.Diff(wide.String(b), wide.String(again)))
 					}
 					p.Reg(t, "delete", judged, "/f")
 				}
