@@ -300,31 +300,37 @@ func (j *Journal) put(d Driver, s Step) error {
 }
 
 // Save puts backups beside the journal, their names with the number that the next
-// change will have in front, and returns their paths.
-func (j *Journal) Save(list []Backup) (paths []string, err error) {
+// change will have in front.
+func (j *Journal) Save(list []Backup) error {
 	id := len(j.log.changes) + 1
-	for _, b := range list {
-		path := filepath.Join(j.Dir, fmt.Sprintf("%d-%s", id, b.Name))
-		// A run that was cut off before it announced its plan may have left one.
-		if _, err := os.Lstat(path); err == nil {
-			if err := j.Files.Remove(path); err != nil {
-				return nil, fmt.Errorf("back up: %w", err)
-			}
-		}
-		if err := j.Files.Create(path, b.Data); err != nil {
-			return nil, fmt.Errorf("back up: %w", err)
-		}
-		if err := j.Files.Sync(path); err != nil {
-			return nil, fmt.Errorf("back up: %w", err)
-		}
-		paths = append(paths, path)
-	}
-	if len(paths) > 0 {
-		if err := j.Files.Sync(j.Dir); err != nil {
-			return nil, fmt.Errorf("back up: %w", err)
+	for i := range list {
+		b := &list[i]
+		b.Path = filepath.Join(j.Dir, fmt.Sprintf("%d-%s", id, b.Name))
+		if err := j.save(b.Path, b.Data); err != nil {
+			return fmt.Errorf("back up: %w", err)
 		}
 	}
-	return paths, nil
+	if len(list) == 0 {
+		return nil
+	}
+	if err := j.Files.Sync(j.Dir); err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	return nil
+}
+
+// save writes a file. A run that was cut off before it announced its plan may have
+// left one of the same name.
+func (j *Journal) save(path string, data []byte) error {
+	if _, err := os.Lstat(path); err == nil {
+		if err := j.Files.Remove(path); err != nil {
+			return err
+		}
+	}
+	if err := j.Files.Create(path, data); err != nil {
+		return err
+	}
+	return j.Files.Sync(path)
 }
 
 // Apply carries out a plan and returns its number. If it fails, everything is as

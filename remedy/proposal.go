@@ -15,6 +15,7 @@ type Proposal struct {
 type Backup struct {
 	Name string // such as backup.reg
 	Data []byte
+	Path string // where [Journal.Save] has put it
 }
 
 // A Risk is harm that the plan may do at once: to a running service, or to the

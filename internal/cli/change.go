@@ -48,6 +48,17 @@ func (f *changeFlags) addState(c *cobra.Command) {
 func (f *changeFlags) addCommon(c *cobra.Command) {
 	f.where.add(c)
 	f.addState(c)
+	f.addHow(c)
+}
+
+// addJournal adds the flags of a command whose targets the journal names.
+func (f *changeFlags) addJournal(c *cobra.Command) {
+	f.where.addConnection(c)
+	f.addState(c)
+	f.addHow(c)
+}
+
+func (f *changeFlags) addHow(c *cobra.Command) {
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "print the plan and change nothing")
 }
@@ -109,8 +120,14 @@ type changer struct {
 // journal has for them.
 func changers() map[string]changer {
 	m := make(map[string]changer)
-	if runtime.GOOS == "linux" {
+	switch runtime.GOOS {
+	case "linux":
 		m[sysctl.Kind] = changer{proposeLocal, openLocal}
+	case "windows":
+		m[string(target.Local)] = changer{proposeRunning, openRunning}
+	}
+	for _, k := range registryKinds {
+		m[string(k)] = changer{proposeRegistry, openRegistry}
 	}
 	return m
 }
@@ -211,6 +228,9 @@ func (a *app) change(ctx context.Context, f *changeFlags, need bool, plan maker)
 		if j, err = a.journal(ctx, f); err != nil {
 			return err
 		}
+	}
+	if err := j.Save(p.Backups); err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
 	}
 	var until *time.Time
 	if f.rollback > 0 {

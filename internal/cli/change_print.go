@@ -28,6 +28,7 @@ type changeJSON struct {
 	Risks  []riskJSON    `json:"risks"`
 	Notes  []string      `json:"notes"`
 	Until  *time.Time    `json:"until,omitempty"`
+	Backup []string      `json:"backup,omitempty"` // files
 }
 
 type changeTarget struct {
@@ -82,6 +83,11 @@ func (a *app) printProposal(f *changeFlags, p *remedy.Proposal, status outcome, 
 		if len(p.Plan.Steps) == 0 {
 			j.Status = nothing
 		}
+		if status == done {
+			for _, b := range p.Backups {
+				j.Backup = append(j.Backup, b.Path)
+			}
+		}
 		open := refusedNames(f, p)
 		for _, r := range p.Risks {
 			j.Risks = append(j.Risks, riskJSON{r, !open[r.Name]})
@@ -93,6 +99,9 @@ func (a *app) printProposal(f *changeFlags, p *remedy.Proposal, status outcome, 
 		a.proposalLines(w, f, p)
 	}
 	if status == done {
+		for _, b := range p.Backups {
+			w.add("", "backup: %s", clean(b.Path))
+		}
 		verb := "done"
 		if p.Plan.Undoes > 0 {
 			verb = fmt.Sprintf("done: change %d is undone", p.Plan.Undoes)
@@ -125,6 +134,7 @@ var effects = map[remedy.Effect]string{
 	remedy.Now:       "now, until the next start",
 	remedy.Permanent: "at each start",
 	remedy.Restart:   "after a restart",
+	remedy.Lasting:   "now and at each start",
 }
 
 func (a *app) proposalLines(w *lines, f *changeFlags, p *remedy.Proposal) {

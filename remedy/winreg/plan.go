@@ -103,6 +103,9 @@ func (r *Request) propose(set []assignment) (*remedy.Proposal, error) {
 		p.Plan.Steps = append(p.Plan.Steps, steps...)
 		r.remark(p, a)
 	}
+	if len(p.Plan.Steps) > 0 && r.Settings.System.Era == nt.UnknownEra {
+		p.Notes = append(p.Notes, "which Windows this is cannot be told: up to Windows XP and Server 2003 it goes by these values, from Windows Vista on by its dynamic port range (netsh)")
+	}
 	p.Plan.Title = strings.Join(titles, ", ")
 	if len(p.Plan.Steps) == 0 {
 		p.Risks = nil

@@ -76,7 +76,7 @@ func valueOf(name string, s remedy.State) (registry.Value, error) {
 		}
 		return registry.NewDWORD(name, uint32(n)), nil
 	case registry.MultiSZ:
-		return registry.NewMultiSZ(name, strings.Fields(s.Data)...), nil
+		return registry.NewMultiSZ(name, strings.Split(s.Data, " ")...), nil // NewMultiSZ drops an empty line
 	case registry.SZ:
 		if text, ok := strings.CutPrefix(s.Data, s.Form+textMark); ok {
 			return registry.NewSZ(name, text), nil

@@ -91,19 +91,17 @@ func (r *Request) remark(p *remedy.Proposal, a assignment) {
 	if a.to.Absent || strings.HasPrefix(a.name, dynamicName) || a.name == AutoReuse {
 		return
 	}
-	switch y.Era {
-	case nt.UnknownEra:
-		p.Notes = append(p.Notes, fmt.Sprintf("which Windows this is cannot be told: up to Windows XP and Server 2003 it goes by %s, from Windows Vista on by its dynamic port range (netsh)", a.name))
-	case nt.Later:
-		switch a.name {
-		case nt.TcpTimedWaitDelay:
-			p.Notes = append(p.Notes, fmt.Sprintf("whether %s goes by %s is uncertain: no article says so", y.Product, a.name))
-		case nt.MaxUserPort:
-			p.Risks = append(p.Risks, remedy.Risk{Name: IgnoredValue, Text: fmt.Sprintf(
-				"%s goes by its dynamic port range, not by %s (KB 929851): on the running system, portroom set %stcp4=10240-65535 sets it", y.Product, a.name, dynamicName)})
-		default:
-			p.Risks = append(p.Risks, remedy.Risk{Name: IgnoredValue, Text: fmt.Sprintf(
-				"%s does not go by %s (KB 812873): netsh int ipv4 add excludedportrange takes its place", y.Product, a.name)})
-		}
+	if y.Era != nt.Later {
+		return
+	}
+	switch a.name {
+	case nt.TcpTimedWaitDelay:
+		p.Notes = append(p.Notes, fmt.Sprintf("whether %s goes by %s is uncertain: no article says so", y.Product, a.name))
+	case nt.MaxUserPort:
+		p.Risks = append(p.Risks, remedy.Risk{Name: IgnoredValue, Text: fmt.Sprintf(
+			"%s goes by its dynamic port range, not by %s (KB 929851): on the running system, portroom set %stcp4=10240-65535 sets it", y.Product, a.name, dynamicName)})
+	default:
+		p.Risks = append(p.Risks, remedy.Risk{Name: IgnoredValue, Text: fmt.Sprintf(
+			"%s does not go by %s (KB 812873): netsh int ipv4 add excludedportrange takes its place", y.Product, a.name)})
 	}
 }
