@@ -19,6 +19,7 @@ const (
 	half   = "half"   // the data is there in part
 	after  = "after"  // it
 	lost   = "lost"   // after it, and what was not synced yet is gone, as when power fails
+	blank  = "blank"  // the same, but the names are on the disk and only contents are gone
 )
 
 // cut is portroom that is killed at an operation on files: CUT=NUMBER:HOW. With
@@ -49,10 +50,12 @@ type cutter struct {
 	pending []unsynced
 }
 
-// unsynced is something that power takes back: what, and which sync prevents it.
+// unsynced is something that a loss of power takes back: what, and which sync
+// prevents it.
 type unsynced struct {
 	until  string // the path that has to be synced
-	revert func()
+	name   bool   // a name in the directory until, else the content of the file until
+	revert func(file string)
 }
 
 func die() {
@@ -83,9 +86,9 @@ func (c *cutter) op(name, path string, run func() error, part func(), undo ...un
 		c.pending = append(c.pending, undo...)
 	}
 	if c.n == c.at {
-		if c.how == lost {
-			for i := len(c.pending) - 1; i >= 0; i-- {
-				c.pending[i].revert()
+		for i := len(c.pending) - 1; i >= 0; i-- {
+			if u := c.pending[i]; c.how == lost || c.how == blank && !u.name {
+				u.revert(u.until)
 			}
 		}
 		die()
@@ -94,14 +97,14 @@ func (c *cutter) op(name, path string, run func() error, part func(), undo ...un
 }
 
 // content returns what brings a path back to what it holds now.
-func content(path string) func() {
+func content(path string) func(string) {
 	fi, err := os.Lstat(path)
 	if err != nil {
-		return func() { os.RemoveAll(path) }
+		return func(string) { os.RemoveAll(path) }
 	}
 	b, _ := os.ReadFile(path)
 	st := fi.Sys().(*syscall.Stat_t)
-	return func() {
+	return func(string) {
 		_ = os.WriteFile(path, b, 0o600)
 		_ = os.Chmod(path, fi.Mode().Perm())
 		_ = os.Lchown(path, int(st.Uid), int(st.Gid))
@@ -110,24 +113,24 @@ func content(path string) func() {
 
 func (c *cutter) Mkdir(path string, mode fs.FileMode) error {
 	return c.op("mkdir", path, func() error { return c.disk.Mkdir(path, mode) }, nil,
-		unsynced{filepath.Dir(path), func() { os.RemoveAll(path) }})
+		unsynced{filepath.Dir(path), true, func(string) { os.RemoveAll(path) }})
 }
 
 func (c *cutter) Create(path string, data []byte) error {
 	return c.op("create", path, func() error { return c.disk.Create(path, data) },
 		func() { _ = c.disk.Create(path, data[:len(data)/2]) },
-		unsynced{filepath.Dir(path), func() { os.Remove(path) }},
-		unsynced{path, func() { _ = os.Truncate(path, 0) }})
+		unsynced{filepath.Dir(path), true, func(string) { os.Remove(path) }},
+		unsynced{path, false, func(file string) { _ = os.Truncate(file, 0) }})
 }
 
 func (c *cutter) Append(path string, data []byte) error {
 	return c.op("append", path, func() error { return c.disk.Append(path, data) },
 		func() { _ = c.disk.Append(path, data[:len(data)/2]) },
-		unsynced{path, content(path)})
+		unsynced{path, false, content(path)})
 }
 
 func (c *cutter) Truncate(path string, size int64) error {
-	return c.op("truncate", path, func() error { return c.disk.Truncate(path, size) }, nil, unsynced{path, content(path)})
+	return c.op("truncate", path, func() error { return c.disk.Truncate(path, size) }, nil, unsynced{path, false, content(path)})
 }
 
 func (c *cutter) Own(path string, mode fs.FileMode, uid, gid int) error {
@@ -150,18 +153,27 @@ func (c *cutter) Sync(path string) error {
 
 func (c *cutter) Rename(from, to string) error {
 	old, back := content(to), content(from)
-	return c.op("rename", to, func() error { return c.disk.Rename(from, to) }, nil,
-		unsynced{filepath.Dir(to), func() { old(); back() }})
+	return c.op("rename", to, func() error {
+		if err := c.disk.Rename(from, to); err != nil {
+			return err
+		}
+		for i, u := range c.pending {
+			if u.until == from {
+				c.pending[i].until = to // what is not on the disk yet has another name
+			}
+		}
+		return nil
+	}, nil, unsynced{filepath.Dir(to), true, func(string) { old(""); back("") }})
 }
 
 func (c *cutter) Remove(path string) error {
-	var back func()
+	var back func(string)
 	if fi, err := os.Lstat(path); err == nil && fi.IsDir() {
-		back = func() { _ = os.Mkdir(path, fi.Mode().Perm()) }
+		back = func(string) { _ = os.Mkdir(path, fi.Mode().Perm()) }
 	} else {
 		back = content(path)
 	}
-	return c.op("remove", path, func() error { return c.disk.Remove(path) }, nil, unsynced{filepath.Dir(path), back})
+	return c.op("remove", path, func() error { return c.disk.Remove(path) }, nil, unsynced{filepath.Dir(path), true, back})
 }
 
 // Put is a write to the kernel, which takes up to a page in one call.

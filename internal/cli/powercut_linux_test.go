@@ -147,7 +147,7 @@ func (h *private) operations(args []string) []cutPoint {
 	for line := range strings.Lines(string(text)) {
 		n++
 		name, rest, _ := strings.Cut(line, " ")
-		for _, how := range []string{before, after, lost, half} {
+		for _, how := range []string{before, after, lost, blank, half} {
 			if how != half || strings.HasPrefix(rest, "true") {
 				all = append(all, cutPoint{n, how, name + " " + filepath.Base(strings.TrimSpace(rest))})
 			}
@@ -177,8 +177,10 @@ func TestACutLeavesTheOldStateOrTheNewOne(t *testing.T) {
 	var mu sync.Mutex
 	total := 0
 	counts := make(map[string]int)
+	t.Cleanup(func() { t.Logf("%d cut points in all: %v", total, counts) })
 	for _, c := range cutCases {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			h := c.start(t)
 			begin := h.snapshot()
 			for i, args := range c.prepare {
@@ -209,7 +211,6 @@ func TestACutLeavesTheOldStateOrTheNewOne(t *testing.T) {
 			t.Logf("%d cut points", len(points))
 		})
 	}
-	t.Logf("%d cut points in all: %v", total, counts)
 }
 
 // wound cuts a command off after the last operation on an object.

@@ -101,6 +101,7 @@ func Parse(s *host.Settings, text string) (Assignment, error) {
 	if err != nil {
 		return a, refuse("%s=%s: %v (%s)", name, cut(value), err, source)
 	}
+	a.Hazard = hazard(a)
 	return a, nil
 }
 
