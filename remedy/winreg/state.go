@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/portroom/portroom/host/nt"
 	"github.com/portroom/portroom/registry"
 	"github.com/portroom/portroom/remedy"
 )
@@ -45,6 +46,20 @@ const (
 	textMark = " text "
 	hexMark  = " hex "
 )
+
+// State returns the state that a value is in the journal.
+func State(v registry.Value) remedy.State { return stateOf(v) }
+
+// Value returns the registry value that a state of a value stands for.
+func Value(name string, s remedy.State) (registry.Value, error) { return valueOf(name, s) }
+
+// Dynamic returns the dynamic range that a state of one stands for.
+func Dynamic(object string, s remedy.State) (nt.DynamicRange, error) {
+	return parseDynamicState(object, s)
+}
+
+// Templates returns the TCP templates that a state of [AutoReuse] stands for.
+func Templates(s remedy.State) ([]nt.Template, error) { return parseTemplatesState(s) }
 
 // blanks reports whether a line could not be told from two.
 func blanks(lines []string) bool {

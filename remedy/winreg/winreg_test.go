@@ -468,12 +468,12 @@ func TestAStateHoldsEveryByteOfAValue(t *testing.T) {
 			}),
 			rapid.Custom(func(t *rapid.T) []byte { return registry.NewSZ("", rapid.String().Draw(t, "text")).Data }),
 		).Draw(t, "data")
-		s := winreg.StateOf(v)
-		got, err := winreg.ValueOf("x", s)
+		s := winreg.State(v)
+		got, err := winreg.Value("x", s)
 		if err != nil || got.Type != v.Type || string(got.Data) != string(v.Data) {
 			t.Fatalf("%v of %x: %+v, %v", v.Type, v.Data, s, err)
 		}
-		if again := winreg.StateOf(got); again != s {
+		if again := winreg.State(got); again != s {
 			t.Fatalf("%+v is not %+v", again, s)
 		}
 	})
