@@ -3,6 +3,7 @@ package hive
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 )
 
 // The format is that of "Windows registry file format specification" by Maxim
@@ -84,4 +85,21 @@ func checkBase(b []byte) error {
 		return &FormatError{atBinsSize, fmt.Sprintf("bins of %d bytes: want a multiple of %d", n, page)}
 	}
 	return nil
+}
+
+// seal writes the header after changes, as Windows does at the end of a writing: the
+// sequence numbers are one higher, and the same again.
+func (h *Hive) seal() {
+	if h.edits == h.sealed {
+		return
+	}
+	number := get32(h.b, atSecondary) + 1
+	put32(h.b, atPrimary, number)
+	put32(h.b, atSecondary, number)
+	now := filetime(time.Now())
+	binary.LittleEndian.PutUint64(h.b[atWritten:], now)
+	binary.LittleEndian.PutUint64(h.b[baseSize+binWritten:], now) // the first bin has a copy
+	put32(h.b, atBinsSize, h.binsSize)
+	put32(h.b, atChecksum, checksum(h.b))
+	h.sealed = h.edits
 }

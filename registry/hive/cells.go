@@ -3,7 +3,8 @@ package hive
 import "fmt"
 
 const (
-	binHeader = 32
+	binHeader  = 32
+	binWritten = 20 // where the first bin has a copy of the time in the base block
 	// minCell is the smallest cell: its length, 4 bytes, and as much again, because
 	// cells begin at multiples of 8.
 	minCell = 8
@@ -12,12 +13,11 @@ const (
 // marks is a set of cells, by their offset.
 type marks []uint64
 
-func newMarks(binsSize uint32) marks    { return make(marks, (binsSize/8+63)/64) }
-func (m marks) has(off uint32) bool     { return m[off>>9]>>(off>>3&63)&1 != 0 }
-func (m marks) add(off uint32)          { m[off>>9] |= 1 << (off >> 3 & 63) }
-func (m marks) remove(off uint32)       { m[off>>9] &^= 1 << (off >> 3 & 63) }
-func (m *marks) grow(binsSize uint32)   { *m = append(*m, make(marks, int(binsSize/8+63)/64-len(*m))...) }
-func (m *marks) shrink(binsSize uint32) { *m = (*m)[:(binsSize/8+63)/64] }
+func newMarks(binsSize uint32) marks  { return make(marks, (binsSize/8+63)/64) }
+func (m marks) has(off uint32) bool   { return m[off>>9]>>(off>>3&63)&1 != 0 }
+func (m marks) add(off uint32)        { m[off>>9] |= 1 << (off >> 3 & 63) }
+func (m marks) remove(off uint32)     { m[off>>9] &^= 1 << (off >> 3 & 63) }
+func (m *marks) grow(binsSize uint32) { *m = append(*m, make(marks, int(binsSize/8+63)/64-len(*m))...) }
 
 // walkBins checks the seams of bins and cells, and marks the cells that are in use.
 func (h *Hive) walkBins() error {

@@ -21,15 +21,24 @@ type Hive struct {
 	root     uint32
 	minor    uint32
 	unclean  error // why it may not be changed
+
+	// From the first change on.
+	free         *free
+	keepSecurity bool // no security descriptor is released
+	undo         []saved
+	edits        uint64 // changes made
+	sealed       uint64 // changes made when the header was last written
 }
 
 var _ registry.Store = (*Hive)(nil)
+
+var errClosed = errors.New("the hive is closed")
 
 // Options are for those who want something else than most. The zero Options are
 // those that most want.
 type Options struct {
 	// MaxSize is the size, in bytes, of the largest file that is read: all of it is
-	// held in memory. 0 is [MaxSize], which is the format's own bound.
+	// held in memory. 0 is [MaxSize], the bound of the format itself.
 	MaxSize int64
 	// Minor is the version of the hive that [Create] makes, 3 to 6 for 1.3 to 1.6.
 	// 0 is 5, which Windows XP and all later ones read; NT 4.0 and 2000 read 3.
@@ -96,7 +105,10 @@ func (h *Hive) Unclean() error { return h.unclean }
 
 // Bytes returns the hive as it would be in a file. It is not to be changed, and good
 // until the next change of the hive.
-func (h *Hive) Bytes() []byte { return h.b }
+func (h *Hive) Bytes() []byte {
+	h.seal()
+	return h.b
+}
 
 func (h *Hive) rootKey() (key, error) {
 	if h.root%8 != 0 || h.root >= h.binsSize || !h.used.has(h.root) {
@@ -109,7 +121,7 @@ func (h *Hive) rootKey() (key, error) {
 // the key is there.
 func (h *Hive) locate(names []string) (key, int, error) {
 	if h.b == nil {
-		return key{}, 0, errors.New("the hive is closed")
+		return key{}, 0, errClosed
 	}
 	k, err := h.rootKey()
 	if err != nil {
@@ -263,6 +275,6 @@ func (h *Hive) Flush() error { return nil }
 
 // Close lets go of the hive's memory.
 func (h *Hive) Close() error {
-	h.b, h.binsSize, h.used = nil, 0, nil
+	*h = Hive{}
 	return nil
 }

@@ -74,8 +74,10 @@ func (k key) values() uint32 {
 type leaf struct {
 	off  uint32
 	b    []byte
-	n    int // subkeys in it
-	step int // bytes that each takes
+	n    int    // subkeys in it
+	step int    // bytes that each takes
+	in   uint32 // cell that names it: the key's, or that of the index root
+	at   int    // where
 }
 
 // subkey returns the offset of one.
@@ -124,31 +126,33 @@ func (h *Hive) leaves(k key) ([]leaf, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []leaf
 	if string(b[:2]) != "ri" {
-		l, err := h.leaf(k.off, off)
+		l, err := h.leafAt(k.off, nkSubkeyList)
 		if err != nil {
 			return nil, err
 		}
-		all, want = append(all, l), want-int64(l.n)
-	} else {
-		n, err := h.list(off, b, 4)
+		if want != int64(l.n) {
+			return nil, h.bad(k.off, "the key says that it has %d subkeys, its list has %d", want, l.n)
+		}
+		return []leaf{l}, nil
+	}
+	n, err := h.list(off, b, 4)
+	if err != nil {
+		return nil, err
+	}
+	var all []leaf
+	for i := range n {
+		l, err := h.leafAt(off, 4+4*i)
 		if err != nil {
 			return nil, err
 		}
-		for i := range n {
-			l, err := h.leaf(off, get32(b, 4+4*i))
-			if err != nil {
-				return nil, err
-			}
-			if want -= int64(l.n); want < 0 {
-				break
-			}
-			all = append(all, l)
+		if want -= int64(l.n); want < 0 {
+			break
 		}
+		all = append(all, l)
 	}
 	if want != 0 {
-		return nil, h.bad(k.off, "the key says that it has %d subkeys, its list has others", k.get(nkSubkeys))
+		return nil, h.bad(k.off, "the key says that it has %d subkeys, its lists have others", k.get(nkSubkeys))
 	}
 	return all, nil
 }
