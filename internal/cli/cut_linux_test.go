@@ -19,6 +19,7 @@ const (
 	half   = "half"   // the data is there in part
 	after  = "after"  // it
 	lost   = "lost"   // after it, and what was not synced yet is gone, as when power fails
+	pause  = "pause"  // before it, until SIGCONT comes
 	blank  = "blank"  // the same, but the names are on the disk and only contents are gone
 )
 
@@ -74,6 +75,9 @@ func (c *cutter) op(name, path string, run func() error, part func(), undo ...un
 		switch c.how {
 		case before:
 			die()
+		case pause:
+			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+			return run()
 		case half:
 			if part != nil {
 				part()
