@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
 
 	"github.com/portroom/portroom/host/nt"
+	"github.com/portroom/portroom/internal/atomicfile"
 	"github.com/portroom/portroom/internal/target"
 	"github.com/portroom/portroom/internal/winhost"
 	"github.com/portroom/portroom/registry"
@@ -42,6 +44,7 @@ func (f *targetFlags) openRegistry(ctx context.Context, t target.Target) (*targe
 	source := winreg.Source{}
 	if t.Kind != target.Remote {
 		source.File = o.Files[0]
+		source.Clean = func() error { return atomicfile.Clean(cmp.Or[remedy.Files](f.files, remedy.Disk{}), source.File) }
 	}
 	first := o
 	source.Open = func() (registry.Store, error) {
@@ -62,7 +65,7 @@ func (f *targetFlags) openRegistry(ctx context.Context, t target.Target) (*targe
 }
 
 // proposeRegistry plans a change of the registry of another Windows system.
-func proposeRegistry(ctx context.Context, _ *app, f *changeFlags, t target.Target, want request) (*remedy.Proposal, remedy.Driver, error) {
+func proposeRegistry(ctx context.Context, a *app, f *changeFlags, t target.Target, want request) (*remedy.Proposal, remedy.Driver, error) {
 	if f.rollback != 0 {
 		return nil, nil, usagef("--rollback-after is for the running system: %s changes when it is restarted, and undo takes it back before or after", t)
 	}
@@ -73,6 +76,7 @@ func proposeRegistry(ctx context.Context, _ *app, f *changeFlags, t target.Targe
 			return nil, nil, err
 		}
 	}
+	f.where.files = a.files
 	o, d, err := f.where.openRegistry(ctx, t)
 	if err != nil {
 		return nil, nil, err
@@ -110,7 +114,8 @@ func proposeWindows(r *winreg.Request, want request) (*remedy.Proposal, error) {
 	return p, err
 }
 
-func openRegistry(ctx context.Context, _ *app, f *changeFlags, t remedy.Target) (remedy.Driver, error) {
+func openRegistry(ctx context.Context, a *app, f *changeFlags, t remedy.Target) (remedy.Driver, error) {
+	f.where.files = a.files
 	_, d, err := f.where.openRegistry(ctx, target.Target{Kind: target.Kind(t.Kind), Arg: t.Path})
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"github.com/portroom/portroom/internal/secret"
 	"github.com/portroom/portroom/internal/target"
 	"github.com/portroom/portroom/registry/remote"
+	"github.com/portroom/portroom/remedy"
 )
 
 // targetFlags say where the settings live.
@@ -21,6 +22,8 @@ type targetFlags struct {
 	smb1         bool
 	timeout      time.Duration
 	journal      bool // the target is that of a change in the journal
+
+	files remedy.Files // how a file target is changed; nil for the system's own way
 }
 
 func (f *targetFlags) add(c *cobra.Command) {
