@@ -91,7 +91,7 @@ func (r *Request) remedy(name string) ([]assignment, error) {
 	}
 	switch name {
 	case finding.MaxUserPort:
-		return give(nt.MaxUserPort, "65534", "the ports up to 65534 serve outgoing connections, instead of those up to 5000 (KB 196271)")
+		return give(nt.MaxUserPort, "65534", "the ports up to 65534 serve outgoing connections (KB 196271)")
 	case finding.TimedWaitDelay:
 		v, _ := nt.Documented(nt.TcpTimedWaitDelay)
 		return give(nt.TcpTimedWaitDelay, strconv.FormatUint(uint64(*v.Min), 10), "a closed connection gives its port back sooner; 30 s is the least that is documented ("+v.Source+")")
