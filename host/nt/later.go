@@ -3,6 +3,7 @@ package nt
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -115,4 +116,19 @@ func excludedName(name string) (port.Range, bool) {
 	}
 	r, err := span(binary.BigEndian.Uint16(b), int(binary.LittleEndian.Uint16(b[2:])))
 	return r, err == nil && r.First > 0
+}
+
+// Untold says which of the ranges that govern a running system could not be read,
+// so that what is shown in their place is only the default; nil when all were. IPv6
+// may be absent from a system and is then no fault.
+func (s *Settings) Untold() error {
+	for _, r := range s.Ranges {
+		if s.System.Era == Later && r.Family == IPv4 && !r.Exact {
+			return fmt.Errorf("the dynamic port range of %s over %s could not be read from netsh", r.Proto, r.Family)
+		}
+	}
+	if s.System.Era == Later && !s.ExcludedExact {
+		return errors.New("the excluded port ranges could not be read from netsh")
+	}
+	return nil
 }

@@ -25,7 +25,7 @@ remote:HOST the registry of another host. Nothing is changed there.
 
 EXIT STATUS
   0   printed
-  3   could not be read
+  3   could not be read, or netsh of a running Windows did not tell what governs it
   64  wrong usage`
 
 func (a *app) settingsCommand() *cobra.Command {
@@ -72,7 +72,10 @@ func (a *app) settingsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.printNTSettings(t, s)
+				if err := a.printNTSettings(t, s); err != nil {
+					return err
+				}
+				return s.Untold()
 			}
 			list, err := a.namespaces()
 			if err != nil {

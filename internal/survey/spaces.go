@@ -17,6 +17,9 @@ func spacesOf(s *nt.Settings) ([]pool.Space, error) {
 	if len(s.Ranges) == 0 {
 		return nil, errors.New("which Windows this is cannot be told, so neither can the ephemeral range; portroom settings shows what was found")
 	}
+	if err := s.Untold(); err != nil {
+		return nil, fmt.Errorf("%w; portroom settings says why", err)
+	}
 	var list []pool.Space
 	for _, r := range s.Ranges {
 		if r.Proto == 0 { // of a legacy system: one range serves all
@@ -27,12 +30,7 @@ func spacesOf(s *nt.Settings) ([]pool.Space, error) {
 		}
 		if r.Exact {
 			list = append(list, spaceOf(s, r.Proto, r.Family, r.Range, nt.ExcludedSet(s.Excluded, r.Proto, r.Family)))
-		} else if r.Family == nt.IPv4 {
-			return nil, fmt.Errorf("the dynamic port range of %s over %s could not be read from netsh; portroom settings says why", r.Proto, r.Family)
 		}
-	}
-	if s.System.Era == nt.Later && !s.ExcludedExact {
-		return nil, errors.New("the excluded port ranges could not be read from netsh; portroom settings says why")
 	}
 	return list, nil
 }

@@ -62,6 +62,8 @@ type View struct {
 	Services []Holder
 	// PortBound says whether connect() passes over Options.Port.
 	PortBound socket.Tri
+	// TimeWaits is how many TIME_WAIT entries TCP has, in the range and outside.
+	TimeWaits int
 
 	cgroups map[int]string
 }

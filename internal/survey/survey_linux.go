@@ -167,6 +167,7 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (t *pool.Tabl
 	}
 	t = pool.New(v.Settings, exact, pool.Options{Owners: m.Owners, Map: m.Map, MapProto: m.MapProto})
 	v.Table, v.Limited, v.Sockets, v.Services, v.PortBound = t, m.limited, nil, nil, socket.Unknown
+	v.TimeWaits = 0
 	if m.Owners {
 		v.Owners = m.owners
 	}
@@ -174,7 +175,7 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (t *pool.Tabl
 	if bound == nil {
 		bound = new(port.Set)
 	}
-	var asked port.Set // by number, with bind()
+	var asked port.Set // ports that somebody asked for by number to listen on
 	live := 0          // TCP sockets that the kernel counts as allocated
 	add := func(s *socket.Socket) error {
 		owner := v.Owners.Of(s.Inode)
@@ -187,6 +188,9 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (t *pool.Tabl
 		}
 		if m.Port != 0 && s.SrcPort == m.Port {
 			v.Sockets = append(v.Sockets, v.holder(s, owner))
+		}
+		if s.Proto == socket.TCP && (s.State == socket.TimeWait || s.HalfOpenTimeWait) {
+			v.TimeWaits++
 		}
 		if m.Services && waits(s) && (s.Proto == socket.UDP || asked.Contains(s.SrcPort)) {
 			v.Services = append(v.Services, v.holder(s, owner))
@@ -201,7 +205,7 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (t *pool.Tabl
 	}
 
 	if m.Services {
-		note(m.reader.UserPorts(ctx, func(s *socket.Socket) error {
+		note(m.reader.UserListeners(ctx, func(s *socket.Socket) error {
 			asked.Add(s.SrcPort)
 			return nil
 		}))

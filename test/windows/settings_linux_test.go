@@ -36,11 +36,13 @@ func TestSettingsOfARunningWindows(t *testing.T) {
 	}
 }
 
-// What netsh does not say is not made up: the default is shown as one.
-func TestSettingsWithASilentNetshSaySo(t *testing.T) {
+// What netsh does not say is not made up: the default is shown as one, and the
+// exit status tells, although netsh itself ended with 0.
+func TestSettingsWithASilentNetshFail(t *testing.T) {
 	p, _ := host(t)
 	r := p.Run(t, wine.Build(t, "../../cmd/portroom"), "settings")
-	if r.Exit != 0 || !strings.Contains(r.Stdout, "16384 ports are ephemeral (49152-65535), 0 of them excluded, as far as is known") ||
+	if r.Exit != 3 || r.Stderr != "portroom: the dynamic port range of tcp over ipv4 could not be read from netsh\n" ||
+		!strings.Contains(r.Stdout, "16384 ports are ephemeral (49152-65535), 0 of them excluded, as far as is known") ||
 		!strings.Contains(r.Stdout, "the dynamic port range of tcp over ipv4 could not be read from netsh") {
 		t.Errorf("status %d\n%s%s", r.Exit, r.Stdout, r.Stderr)
 	}
