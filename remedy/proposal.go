@@ -2,13 +2,17 @@ package remedy
 
 // A Proposal is a plan, and what a person should know before saying yes to it.
 type Proposal struct {
-	Plan  Plan
+	Plan Plan
+	// System is what the target runs: Linux, Windows, FreeBSD or macOS; Release is
+	// that of a Windows, such as 5.2, "" when it is not known.
+	System, Release string
 	Gains []Gain   // of the tightest pools, the tightest first
 	Notes []string // sentences
 	Risks []Risk   // each must be accepted by its name
 	// Backups are put beside the journal before anything is changed, for people and
 	// other tools.
 	Backups []Backup
+	Emitted []string // files that the plan was written as, instead of being carried out
 }
 
 // A Backup is one file of a backup.

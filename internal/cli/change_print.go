@@ -29,6 +29,7 @@ type changeJSON struct {
 	Notes  []string      `json:"notes"`
 	Until  *time.Time    `json:"until,omitempty"`
 	Backup []string      `json:"backup,omitempty"` // files
+	Files  []string      `json:"files,omitempty"`  // of --emit
 }
 
 type changeTarget struct {
@@ -81,6 +82,7 @@ func (a *app) printProposal(f *changeFlags, p *remedy.Proposal, status outcome, 
 		if len(p.Plan.Steps) == 0 {
 			j.Status = nothing
 		}
+		j.Files = p.Emitted
 		if status == done {
 			for _, b := range p.Backups {
 				j.Backup = append(j.Backup, b.Path)
@@ -95,6 +97,9 @@ func (a *app) printProposal(f *changeFlags, p *remedy.Proposal, status outcome, 
 	w := &lines{a: a}
 	if status != done || f.yes {
 		a.proposalLines(w, f, p)
+	}
+	for _, path := range p.Emitted {
+		w.add(green, "wrote %s", clean(path))
 	}
 	if status == done {
 		for _, b := range p.Backups {

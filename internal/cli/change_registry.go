@@ -12,6 +12,7 @@ import (
 	"github.com/portroom/portroom/internal/winhost"
 	"github.com/portroom/portroom/registry"
 	"github.com/portroom/portroom/remedy"
+	"github.com/portroom/portroom/remedy/emit"
 	"github.com/portroom/portroom/remedy/winreg"
 )
 
@@ -109,6 +110,7 @@ func proposeWindows(r *winreg.Request, want request) (*remedy.Proposal, error) {
 		return nil, usageError{err}
 	}
 	if err == nil {
+		p.System, p.Release = string(emit.Windows), r.Settings.System.Release
 		p.Backups, err = winreg.Backup(r.Machine.System, r.Settings.System, p.Plan)
 	}
 	return p, err
