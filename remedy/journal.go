@@ -12,9 +12,6 @@ import (
 	"time"
 )
 
-// DefaultDir is where the journal is kept.
-const DefaultDir = "/var/lib/portroom"
-
 const (
 	journalName = "journal.jsonl"
 	lockName    = "lock"

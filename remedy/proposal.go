@@ -6,9 +6,9 @@ type Proposal struct {
 	// System is what the target runs: Linux, Windows, FreeBSD or macOS; Release is
 	// that of a Windows, such as 5.2, "" when it is not known.
 	System, Release string
-	Gains []Gain   // of the tightest pools, the tightest first
-	Notes []string // sentences
-	Risks []Risk   // each must be accepted by its name
+	Gains           []Gain   // of the tightest pools, the tightest first
+	Notes           []string // sentences
+	Risks           []Risk   // each must be accepted by its name
 	// Backups are put beside the journal before anything is changed, for people and
 	// other tools.
 	Backups []Backup

@@ -161,10 +161,12 @@ func (a *app) proposalLines(w *lines, f *changeFlags, p *remedy.Proposal) {
 	for _, g := range p.Gains {
 		w.add("", "%s", gainLine(g))
 	}
+	said := make(map[string]bool)
 	for _, s := range p.Plan.Steps {
-		if s.Hazard != "" {
+		if s.Hazard != "" && !said[s.Hazard] {
 			w.lead(yellow, "! ", clean(s.Hazard))
 		}
+		said[s.Hazard] = true
 	}
 	open := refusedNames(f, p)
 	for _, r := range p.Risks {

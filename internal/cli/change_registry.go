@@ -149,7 +149,7 @@ func (s hostStore) Close() error { return s.host.Close() }
 
 // proposeRunning plans a change of the Windows that portroom runs on.
 func proposeRunning(ctx context.Context, _ *app, f *changeFlags, t target.Target, want request) (*remedy.Proposal, remedy.Driver, error) {
-	if f.root != "" || f.only != "" {
+	if f.emit == "" && (f.root != "" || f.only != "") {
 		return nil, nil, usagef("--root and --only are for a Linux system")
 	}
 	h, d, err := openWindows(ctx)

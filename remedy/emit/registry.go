@@ -84,7 +84,8 @@ func writeCmd(_ For, s script) ([]File, error) {
 		if err != nil {
 			return nil, err
 		}
-		b.WriteString(line + " || exit /b 1\r\n")
+		// Not "|| exit": Wine's cmd takes the second command whatever the first returned.
+		b.WriteString(line + "\r\nif errorlevel 1 exit /b 1\r\n")
 	}
 	if s.needsRestart() {
 		b.WriteString("echo Restart the system: it acts from then on.\r\n")

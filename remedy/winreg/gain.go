@@ -54,9 +54,9 @@ func (r *Request) gains(p *remedy.Proposal) error {
 		}
 		who := "this whole system"
 		if before.Proto != 0 {
-			who = fmt.Sprintf("%s over %s", strings.ToUpper(before.Proto.String()), before.Family)
+			who = fmt.Sprintf("%s over IPv%d", strings.ToUpper(before.Proto.String()), uint8(before.Family))
 		}
-		p.Gains = append(p.Gains, remedy.Gain{Pool: who, Before: was, After: will})
+		p.Gains = append(p.Gains, remedy.Gain{Pool: who + ", when nothing is connected", Before: was, After: will})
 	}
 	return nil
 }
