@@ -139,6 +139,8 @@ func changers() map[string]changer {
 		m[sysctl.Kind] = changer{proposeLocal, openLocal}
 	case "windows":
 		m[string(target.Local)] = changer{proposeRunning, openRunning}
+	case "darwin", "freebsd":
+		m[string(target.Local)] = changer{proposeBSD, openBSD}
 	}
 	for _, k := range registryKinds {
 		m[string(k)] = changer{proposeRegistry, openRegistry}

@@ -47,8 +47,14 @@ On Windows, of this host or of a --target:
   AutoReusePortRange=FIRST-LAST
                            ports that connections may share, or off
 
-The first three take the value absent, which is the default. Before they change,
-the registry key is exported beside the journal, together with what restores it.
+On macOS and FreeBSD:
+
+  portrange=FIRST-LAST     the four ends of net.inet.ip.portrange; each may be named
+  net.inet.tcp.msl=MS      half of what TIME_WAIT lasts
+
+MaxUserPort and the two after it take the value absent, which is the default. Before
+they change, the registry key is exported beside the journal, together with what
+restores it.
 
 ` + changeSteps
 
