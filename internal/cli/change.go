@@ -210,7 +210,7 @@ func (a *app) change(ctx context.Context, f *changeFlags, need bool, plan maker)
 		if err != nil {
 			return err
 		}
-		defer d.Close()
+		defer func() { err = errors.Join(err, d.Close()) }()
 		if f.emit != "" {
 			return a.emit(f, p)
 		}
@@ -233,7 +233,7 @@ func (a *app) change(ctx context.Context, f *changeFlags, need bool, plan maker)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer func() { err = errors.Join(err, d.Close()) }()
 	if len(p.Plan.Steps) == 0 {
 		return a.printProposal(f, p, nothing, 0, nil)
 	}
@@ -252,7 +252,7 @@ func (a *app) change(ctx context.Context, f *changeFlags, need bool, plan maker)
 			}
 			j = nil
 		}
-		if err := a.ask(f, p); err != nil {
+		if err := a.ask(ctx, f, p); err != nil {
 			return err
 		}
 	}
@@ -299,7 +299,7 @@ func refused(f *changeFlags, p *remedy.Proposal) error {
 }
 
 // ask shows the plan and wants a yes.
-func (a *app) ask(f *changeFlags, p *remedy.Proposal) error {
+func (a *app) ask(ctx context.Context, f *changeFlags, p *remedy.Proposal) error {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return usagef("nobody can be asked here, since standard input is no terminal: want --yes to do it, or --dry-run to see it")
 	}
@@ -307,13 +307,23 @@ func (a *app) ask(f *changeFlags, p *remedy.Proposal) error {
 		return err
 	}
 	fmt.Fprint(a.stderr, "Do this? [y/N] ")
-	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
-	if err != nil {
+	answer := make(chan string, 1)
+	// It is left behind at a Ctrl-C, and the process ends.
+	go func() {
+		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+		if err != nil {
+			fmt.Fprintln(a.stderr)
+		}
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
 		fmt.Fprintln(a.stderr)
-	}
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
+		return ctx.Err()
+	case text := <-answer:
+		if text != "y" && text != "yes" {
+			return errors.New("nothing was changed: the answer was not yes")
+		}
 		return nil
 	}
-	return errors.New("nothing was changed: the answer was not yes")
 }
