@@ -14,7 +14,7 @@ type Question struct {
 	Lifetime     float64 // mean, from connect to close
 	Sources      int     // local addresses, or addresses of a NAT
 	Destinations int     // address and port pairs
-	ServerCloses bool    // the peer closes first and keeps TIME_WAIT
+	ServerCloses bool    // the peer closes first and keeps TIME_WAIT; no matter to a NAT
 	Held         float64 // ports that are held now, for the leak
 
 	Before float64 // the rate until now, for the step and for growth
@@ -53,7 +53,7 @@ func (q *Question) pools(s Scope) int { return s.Pools(q.Sources, q.Destinations
 
 // hold is for how long a connect holds its port, given the wait.
 func (q *Question) hold(wait float64) float64 {
-	if q.ServerCloses {
+	if !q.Pool.waits(q.ServerCloses) {
 		return q.Lifetime
 	}
 	return q.Lifetime + wait

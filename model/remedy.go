@@ -82,7 +82,7 @@ func (q *Question) remedies(w end, sustainable bool) (all []Remedy, smallest *Re
 			return tried{l.widen.change(n), ports(n), w.hold}, true
 		})
 	}
-	if !q.ServerCloses {
+	if q.Pool.waits(q.ServerCloses) {
 		_, wait := q.Pool.cautious()
 		for _, s := range l.shorten {
 			if s.least >= wait {
@@ -153,7 +153,7 @@ func (q *Question) addProgram(w end, add func(string, tried, func() (tried, bool
 	// As if each request were a connect that holds less.
 	t := tried{fmt.Sprintf("%d requests on each connection (keep-alive)", need), w.n * float64(need) / float64(q.KeepAlive), w.hold}
 	add(keepAlive, t, func() (tried, bool) { return t, true })
-	if !q.ServerCloses {
+	if !q.ServerCloses && !q.Pool.waits(true) {
 		t := tried{"let the server close first", w.n, q.Lifetime}
 		add(serverFirst, t, func() (tried, bool) { return t, true })
 	}

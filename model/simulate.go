@@ -18,8 +18,11 @@ type Run struct {
 	Destinations int // connects go to each of the pools in turn
 	Duration     time.Duration
 	Seed         uint64
-	Samples      int                // how many points the series has; 0 none
-	Progress     func(done float64) // called now and then, may be nil
+	// Phase is how many ticks the kernel had counted when the run began, for a pool
+	// with HZ. It moves the releases by less than one granularity.
+	Phase    int64
+	Samples  int                // how many points the series has; 0 none
+	Progress func(done float64) // called now and then, may be nil
 }
 
 // A Sample is what one stretch of the run saw, and how it stood at its end.
@@ -77,7 +80,8 @@ type sim struct {
 	marks  [][]uint32
 	wait   int64 // nanoseconds
 	entry  int64
-	fixed  int64 // the life of all, or -1
+	timers *wheel // nil: on time
+	fixed  int64  // the life of all, or -1
 	closes ring
 	varied heap
 	frees  ring
@@ -150,8 +154,14 @@ func newSim(run *Run) (*sim, error) {
 	}
 	s.held = make([]int, pools)
 	_, wait := run.Pool.cautious()
-	s.wait = int64(wait * 1e9)
-	if e := int64(run.Pool.Entry * 1e9); e > s.wait {
+	if run.Pool.HZ > 0 {
+		s.timers = &wheel{int64(run.Pool.HZ), run.Phase}
+		if run.Pool.Entry == 0 {
+			wait = run.Pool.Wait.Low // and the wheel makes it late
+		}
+	}
+	s.wait = int64(math.Round(wait * 1e9))
+	if e := int64(math.Round(run.Pool.Entry * 1e9)); e > s.wait {
 		s.entry = e
 		s.marks = make([][]uint32, pools)
 		for i, p := range s.pools {
@@ -217,16 +227,29 @@ func (s *sim) arrive(now int64, pool int) {
 // closed is one connection that ends.
 func (s *sim) closed(e event) {
 	most := s.run.Pool.MaxWait
-	if s.run.ServerCloses || s.wait == 0 || most > 0 && s.tw >= most {
-		if !s.run.ServerCloses && s.wait > 0 {
+	waits := s.wait > 0 && s.run.Pool.waits(s.run.ServerCloses)
+	if !waits || most > 0 && s.tw >= most {
+		if waits {
 			s.res.Overflow++
 		}
 		s.free(e)
 		return
 	}
 	s.tw++
-	e.at += s.wait
+	if s.marks != nil {
+		e.at += s.wait // then connect() may take it over: no timer is in that
+	} else {
+		e.at = s.late(e.at, s.wait)
+	}
 	s.frees.push(e)
+}
+
+// late is when a timer fires that is to fire after wait.
+func (s *sim) late(now, wait int64) int64 {
+	if s.timers == nil {
+		return now + wait
+	}
+	return s.timers.fires(now, wait)
 }
 
 // free gives a port back.
@@ -256,7 +279,7 @@ func (s *sim) settle(now int64) {
 			*m++
 			s.reuse++
 			e.mark = *m
-			e.at += s.entry - s.wait
+			e.at = s.late(e.at-s.wait, s.entry)
 			s.fades.push(e)
 		case t == d:
 			e := s.fades.pop()

@@ -27,6 +27,7 @@ type linuxSettings struct {
 	noPort    bool
 	window    port.Range // IP_LOCAL_PORT_RANGE; zero is none
 	loopback  bool
+	hz        int
 }
 
 // linuxProfile is Linux at one release.
@@ -72,6 +73,9 @@ func linuxProfile(name, title string, r release) *Profile {
 	}
 	if r.atLeast(4, 2) {
 		p.Settings = append(p.Settings, flag("IP_BIND_ADDRESS_NO_PORT", "commit 90c337da1524, Linux 4.2", &s.noPort))
+	}
+	if r.atLeast(4, 8) || r == (release{4, 2}) {
+		p.Settings = append(p.Settings, num("CONFIG_HZ", "24 to 1200, usually 100, 250, 300 or 1000", wheelSource, 24, 1200, &s.hz))
 	}
 	if r.atLeast(6, 3) {
 		p.Settings = append(p.Settings, Setting{"IP_LOCAL_PORT_RANGE", "two ports FIRST-LAST", "commit 91d0b78c5177, Linux 6.3", func(_ *Pool, v string) (err error) {
@@ -158,6 +162,15 @@ func (s *linuxSettings) finish(p *Pool, r release) error {
 		// The search steps over an even number of ports, so one end may be out of reach.
 		p.Capacity.Low--
 		p.fact("odd range", fmt.Sprintf("%d or %d ports", n-1, n), "__inet_hash_connect: remaining &= ~1", "depends on a secret starting offset")
+	}
+	if s.hz > 0 {
+		p.HZ = s.hz
+		p.Wait.High += WheelGrain(s.hz, p.Wait.Low)
+		doubt := "where in the granularity the connection closed decides"
+		if !r.atLeast(4, 8) {
+			doubt += "; the wheel came with Linux 4.8"
+		}
+		p.fact("end of TIME_WAIT", p.Wait.String(), wheelSource, doubt)
 	}
 	// What bind() took, connect() may not take over.
 	byConnect := !s.bindFirst || s.noPort
