@@ -13,7 +13,7 @@ const (
 	wheelDepth = 9  // LVL_DEPTH where HZ > 100; with fewer no timer here reaches the last
 )
 
-const wheelSource = "kernel/time/timer.c, calc_index: rounded up to the next multiple of the level's granularity"
+const wheelSource = "kernel/time/timer.c, calc_index"
 
 // wheelLevel is the level in which a timer lies that fires in so many ticks.
 func wheelLevel(ticks int64) int {
