@@ -177,6 +177,17 @@ type Fact struct {
 func (p *Pool) cautious() (capacity, wait float64) { return p.Capacity.Low, p.Wait.High }
 func (p *Pool) hopeful() (capacity, wait float64)  { return p.Capacity.High, p.Wait.Low }
 
+// Hopeful is the pool with each uncertain number at the end that fails later, for
+// sure. [Simulate] plays the cautious end of what it is given.
+func (p Pool) Hopeful() Pool {
+	capacity, wait := p.hopeful()
+	p.Capacity = exactly(capacity)
+	if p.HZ == 0 || p.Entry > 0 { // else a timer makes it late, for sure
+		p.Wait = exactly(wait)
+	}
+	return p
+}
+
 // waits reports whether a port stays held after the close. A NAT sees both ends, so
 // that who closes first is no matter to it.
 func (p *Pool) waits(serverCloses bool) bool {

@@ -94,13 +94,15 @@ type sim struct {
 	looked int64
 }
 
-// Simulate plays a run. The same seed gives the same result. It ends early, with
-// ctx's error, when ctx is done.
+// Simulate plays a run. The same seed gives the same result, and the same arrivals
+// to every system. When ctx is done it ends early, with ctx's error and the result so
+// far.
 func Simulate(ctx context.Context, run Run) (*Result, error) {
 	s, err := newSim(&run)
 	if err != nil {
 		return nil, err
 	}
+	arrivals := rand.New(rand.NewPCG(run.Seed, 0x6172726976616c73))
 	end := int64(run.Duration)
 	step, next := far, far // no samples
 	if run.Samples > 0 {
@@ -110,13 +112,14 @@ func Simulate(ctx context.Context, run Run) (*Result, error) {
 	for i := 0; ; i++ {
 		if i&0xffff == 0 {
 			if err := ctx.Err(); err != nil {
-				return nil, err
+				s.res.Duration = s.res.LastArrival
+				return &s.res, err
 			}
 			if run.Progress != nil {
 				run.Progress(s.res.LastArrival / run.Duration.Seconds())
 			}
 		}
-		at, ok := run.Arrivals(s.rng)
+		at, ok := run.Arrivals(arrivals)
 		now := min(int64(at), end)
 		if !ok || int64(at) >= end {
 			now = end
@@ -139,14 +142,23 @@ func Simulate(ctx context.Context, run Run) (*Result, error) {
 	return &s.res, nil
 }
 
-func newSim(run *Run) (*sim, error) {
+// Check says in one sentence what of a run cannot be.
+func (run *Run) Check() error {
 	pools := run.Pool.Scope.Pools(run.Sources, run.Destinations)
 	if run.Sources < 1 || run.Destinations < 1 || pools > maxPools {
-		return nil, fmt.Errorf("%d sources and %d destinations make %d pools: want 1 to %d", run.Sources, run.Destinations, pools, maxPools)
+		return fmt.Errorf("%d sources and %d destinations make %d pools: want 1 to %d", run.Sources, run.Destinations, pools, maxPools)
 	}
 	if run.Duration <= 0 {
-		return nil, fmt.Errorf("a run of %s: want a duration above 0", run.Duration)
+		return fmt.Errorf("a run of %s: want a duration above 0", run.Duration)
 	}
+	return nil
+}
+
+func newSim(run *Run) (*sim, error) {
+	if err := run.Check(); err != nil {
+		return nil, err
+	}
+	pools := run.Pool.Scope.Pools(run.Sources, run.Destinations)
 	s := &sim{run: run, rng: rand.New(rand.NewPCG(run.Seed, 0x706f7274726f6f6d)), fixed: -1}
 	h := &hints{make([]uint32, max(1, run.Pool.Hints))}
 	for range pools {

@@ -49,7 +49,7 @@ func TestTheJSONPageNamesEveryField(t *testing.T) {
 	}
 	for _, v := range []any{poolJSON{}, checkJSON{}, sum{}, portJSON{}, mapJSON{}, settingsJSON{}, versionJSON{},
 		ntSettingsJSON{}, ntRangeJSON{}, ntPoolJSON{}, checkTargetJSON{},
-		planJSON{}, profileJSON{}} {
+		planJSON{}, profileJSON{}, simulateJSON{}} {
 		fields(reflect.TypeOf(v))
 	}
 	for _, c := range nt.Codes {
