@@ -38,7 +38,7 @@ type simulateFlags struct {
 	seed     uint64
 	samples  int
 
-	csv string
+	csv, svg, png string
 }
 
 func (a *app) simulateCommand() *cobra.Command {
@@ -61,8 +61,10 @@ func (a *app) simulateCommand() *cobra.Command {
 	p.BoolVar(&f.hopeful, "hopeful", false, "play the end of uncertain numbers that fails later")
 	p.DurationVar(&f.duration, "duration", 10*time.Minute, "how long the load goes on: a `duration`; of a trace all of it")
 	p.Uint64Var(&f.seed, "seed", 1, "the `number` that chance is drawn from")
-	p.IntVar(&f.samples, "samples", 600, "into how many `stretches` of time the series of --csv is cut")
+	p.IntVar(&f.samples, "samples", 600, "into how many `stretches` of time the series of --csv, --svg and --png is cut")
 	p.StringVar(&f.csv, "csv", "", "write the series to this `file`; - is the output")
+	p.StringVar(&f.svg, "svg", "", "draw the series into this `file`: held, TIME_WAIT, refused, search")
+	p.StringVar(&f.png, "png", "", "the same as PNG into this `file`")
 	_ = c.RegisterFlagCompletionFunc("system", cobra.FixedCompletions(systemNames(), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
@@ -140,7 +142,7 @@ func (a *app) simulate(cmd *cobra.Command, f *simulateFlags) error {
 	if len(out) == 0 {
 		return stopped
 	}
-	if err := a.writeSeries(f, out); err != nil {
+	if err := a.writeSeries(f, load, out); err != nil {
 		return err
 	}
 	if f.csv != "-" {

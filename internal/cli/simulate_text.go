@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/portroom/portroom/internal/chart"
 	"github.com/portroom/portroom/model"
 )
 
@@ -152,15 +153,36 @@ func cost(c model.Cost) *float64 {
 	return finite(c.Mean())
 }
 
-// writeSeries writes what --csv asks for.
-func (a *app) writeSeries(f *simulateFlags, all []simulated) error {
+// writeSeries writes what --csv, --svg and --png ask for.
+func (a *app) writeSeries(f *simulateFlags, load *load, all []simulated) error {
 	switch f.csv {
 	case "":
-		return nil
 	case "-":
-		return writeCSV(a.stdout, all)
+		if err := writeCSV(a.stdout, all); err != nil {
+			return err
+		}
+	default:
+		if err := a.toFile(f.csv, func(w *os.File) error { return writeCSV(w, all) }); err != nil {
+			return err
+		}
 	}
-	return a.toFile(f.csv, func(w *os.File) error { return writeCSV(w, all) })
+	runs := make([]chart.Run, len(all))
+	for i, s := range all {
+		runs[i] = chart.Run{Name: s.label, Samples: s.result.Samples}
+	}
+	title := load.words + " for " + plainDuration(f.duration)
+	for _, p := range []struct {
+		name   string
+		format chart.Format
+	}{{f.svg, chart.SVG}, {f.png, chart.PNG}} {
+		if p.name == "" {
+			continue
+		}
+		if err := a.toFile(p.name, func(w *os.File) error { return chart.Draw(w, p.format, title, runs) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeCSV writes the samples of all systems, one below the other.
