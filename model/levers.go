@@ -87,7 +87,10 @@ func (p *Pool) linuxLevers() levers {
 	reuse := shortening{1, 1, 1, func(float64) string { return "tcp_tw_reuse=1" }, needs}
 	r := p.release
 	if !r.atLeast(6, 14) {
-		reuse.least, reuse.most = 2, 2
+		reuse.least, reuse.most = 1, 1
+		if !r.atLeast(4, 19) {
+			reuse.least, reuse.most = 2, 2
+		}
 	}
 	l.shorten = []shortening{reuse}
 	if r.atLeast(6, 14) {

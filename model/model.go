@@ -139,7 +139,10 @@ type Pool struct {
 	// HZ is how many ticks a second the kernel's timers have, which makes the end of
 	// TIME_WAIT late: Wait has that as its high end, [Simulate] plays the timers. 0 is
 	// not known, and on time.
-	HZ    int
+	HZ int
+	// Clock is the unit, in seconds, in which connect() sees how old an entry is that
+	// it may take over: it may once more than Wait has passed in whole units. 0 is none.
+	Clock float64
 	Scope Scope
 	// ScopeUncertain: no source says what the scope is; Scope is the cautious one.
 	ScopeUncertain bool
@@ -182,7 +185,7 @@ func (p *Pool) hopeful() (capacity, wait float64)  { return p.Capacity.High, p.W
 func (p Pool) Hopeful() Pool {
 	capacity, wait := p.hopeful()
 	p.Capacity = exactly(capacity)
-	if p.HZ == 0 || p.Entry > 0 { // else a timer makes it late, for sure
+	if p.Clock == 0 && (p.HZ == 0 || p.Entry > 0) { // else it is played as it is
 		p.Wait = exactly(wait)
 	}
 	return p

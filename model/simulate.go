@@ -20,7 +20,9 @@ type Run struct {
 	Seed         uint64
 	// Phase is how many ticks the kernel had counted when the run began, for a pool
 	// with HZ. It moves the releases by less than one granularity.
-	Phase    int64
+	Phase int64
+	// Clock is what the kernel's clock showed when the run began, for a pool with one.
+	Clock    time.Duration
 	Samples  int                // how many points the series has; 0 none
 	Progress func(done float64) // called now and then, may be nil
 }
@@ -81,6 +83,7 @@ type sim struct {
 	wait   int64 // nanoseconds
 	entry  int64
 	timers *wheel // nil: on time
+	clock  int64  // the unit in which connect() sees ages, in nanoseconds; 0 none
 	fixed  int64  // the life of all, or -1
 	closes ring
 	varied heap
@@ -172,6 +175,10 @@ func newSim(run *Run) (*sim, error) {
 			wait = run.Pool.Wait.Low // and the wheel makes it late
 		}
 	}
+	if run.Pool.Clock > 0 {
+		s.clock = int64(math.Round(run.Pool.Clock * 1e9))
+		wait = run.Pool.Wait.Low // and more than that by the clock
+	}
 	s.wait = int64(math.Round(wait * 1e9))
 	if e := int64(math.Round(run.Pool.Entry * 1e9)); e > s.wait {
 		s.entry = e
@@ -239,7 +246,7 @@ func (s *sim) arrive(now int64, pool int) {
 // closed is one connection that ends.
 func (s *sim) closed(e event) {
 	most := s.run.Pool.MaxWait
-	waits := s.wait > 0 && s.run.Pool.waits(s.run.ServerCloses)
+	waits := (s.wait > 0 || s.clock > 0) && s.run.Pool.waits(s.run.ServerCloses)
 	if !waits || most > 0 && s.tw >= most {
 		if waits {
 			s.res.Overflow++
@@ -248,12 +255,21 @@ func (s *sim) closed(e event) {
 		return
 	}
 	s.tw++
-	if s.marks != nil {
-		e.at += s.wait // then connect() may take it over: no timer is in that
+	if s.marks != nil { // then connect() may take it over: no timer is in that
+		e.at = s.old(e.at)
 	} else {
 		e.at = s.late(e.at, s.wait)
 	}
 	s.frees.push(e)
+}
+
+// old is when an entry made now is old enough to be taken over.
+func (s *sim) old(now int64) int64 {
+	if s.clock == 0 {
+		return now + s.wait
+	}
+	begun := int64(s.run.Clock)
+	return ((begun+now)/s.clock+1)*s.clock + s.wait - begun
 }
 
 // late is when a timer fires that is to fire after wait.

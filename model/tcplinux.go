@@ -185,11 +185,16 @@ func (s *linuxSettings) finish(p *Pool, r release) error {
 		p.Entry = 60
 		p.drop("end of TIME_WAIT") // no timer is in when connect() takes one over
 		if r.atLeast(6, 14) {
-			p.Wait = exactly(float64(s.delay) / 1000)
+			p.Wait, p.Clock = exactly(float64(s.delay)/1000), 0.001
 			p.fact("tcp_tw_reuse_delay", fmt.Sprintf("%d ms", s.delay), ipsys, "")
 		} else {
-			p.Wait = Bounds{1, 2}
-			p.fact("tcp_tw_reuse delay", "1 to 2", "tcp_twsk_unique: more than one second of a clock in whole seconds", "where in the second the connection closed decides")
+			// What is compared are whole seconds: until 4.18 (commit cca9bab1b72c) the
+			// difference had to be above one, since then it has to be above none.
+			p.Wait, p.Clock = Bounds{0, 1}, 1
+			if !r.atLeast(4, 19) {
+				p.Wait = Bounds{1, 2}
+			}
+			p.fact("tcp_tw_reuse delay", p.Wait.String(), "tcp_twsk_unique in net/ipv4/tcp_ipv4.c compares whole seconds", "where in the second the connection closed decides")
 		}
 	}
 	return nil

@@ -71,3 +71,31 @@ func TestANATHoldsThePortWhoeverCloses(t *testing.T) {
 		}
 	}
 }
+
+// Ages are seen in milliseconds since 6.14, before that in whole seconds, so that a
+// port may come back at once when the second is over.
+func TestAnEntryIsTakenOverByTheKernelsClock(t *testing.T) {
+	for _, row := range []struct {
+		system    string
+		clock     time.Duration
+		low, high float64
+	}{
+		{"linux tcp_tw_reuse=1", 300 * time.Microsecond, 0.98, 1}, // held for 1.001 s, less where in the millisecond it closed
+		{"linux-6.1 tcp_tw_reuse=1", 0, 0.999, 1.01},
+		{"linux-4.18 tcp_tw_reuse=1", 0, 0.499, 0.51},
+		{"linux tcp_tw_reuse=1 tcp_tw_reuse_delay=10", 0, 90, 92},
+	} {
+		r := run(t, row.system+" ip_local_port_range=40000-40099", 20000, 2*time.Minute)
+		r.Clock = row.clock
+		if got := mustRun(t, r).GrantedPerSecond() / 100; got < row.low || got > row.high {
+			t.Errorf("%s: each port %g times a second, want %g to %g", row.system, got, row.low, row.high)
+		}
+	}
+	// One connect in the middle of a second, the next two when it is over.
+	p := resolve(t, "linux-6.1 tcp_tw_reuse=1 ip_local_port_range=40000-40001")
+	times := []time.Duration{0, 100e6, 400e6, 600e6, 700e6}
+	res := mustRun(t, Run{Pool: p, Arrivals: Trace(times), Sources: 1, Destinations: 1, Duration: time.Second, Clock: 500 * time.Millisecond, Samples: 1})
+	if res.Granted != 4 || res.Refused != 1 || res.FirstFailure != 0.4 {
+		t.Errorf("%d granted, first failure %g s, want 4 and 0.4", res.Granted, res.FirstFailure)
+	}
+}

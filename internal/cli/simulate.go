@@ -110,6 +110,8 @@ func (a *app) simulate(cmd *cobra.Command, f *simulateFlags) error {
 	if load.length > 0 && !cmd.Flags().Changed("duration") {
 		f.duration = load.length
 	}
+	// The first release comes at no time of note.
+	phase := rand.New(rand.NewPCG(f.seed, 1)).Int64N(1 << 15)
 	runs := make([]model.Run, len(f.systems))
 	out := make([]simulated, len(f.systems))
 	for i, system := range f.systems {
@@ -126,8 +128,7 @@ func (a *app) simulate(cmd *cobra.Command, f *simulateFlags) error {
 		out[i] = simulated{label: system, pool: s.pool}
 		runs[i] = model.Run{Pool: s.pool, Lifetime: life, ServerCloses: server, Sources: f.sources, Destinations: f.destinations,
 			Duration: f.duration, Seed: f.seed, Samples: f.samples,
-			// The first release comes at no time of note.
-			Phase: rand.New(rand.NewPCG(f.seed, 1)).Int64N(1 << 15)}
+			Phase: phase, Clock: time.Duration(phase) * time.Millisecond / 10}
 		if err := runs[i].Check(); err != nil {
 			return usageError{err}
 		}
