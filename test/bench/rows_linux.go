@@ -19,7 +19,7 @@ import (
 )
 
 // rowNames are the rows in the order of the table.
-var rowNames = []string{"a", "b", "g", "c1", "c2", "d", "e", "f"}
+var rowNames = []string{"a", "b", "g", "c1", "c2", "d", "e", "f", "h1", "h2"}
 
 // sizes are how large the populations are.
 type sizes struct {
@@ -91,6 +91,8 @@ func measure(ctx context.Context, o options) (_ []result, err error) {
 		{"d", b.rowD, true},
 		{"e", b.rowE, true},
 		{"f", b.rowF, true},
+		{"h1", b.rowH1, true},
+		{"h2", b.rowH2, true},
 	} {
 		if !o.wants(row.name) {
 			continue
