@@ -192,9 +192,10 @@ func (a *app) printRemedies(ans *model.Answer) error {
 		row := []string{perSecond(r.Ceiling), r.Change}
 		if !ans.Sustainable {
 			enough := r.Least
-			if enough == "" {
+			switch enough {
+			case "":
 				enough = "-"
-			} else if enough == r.Change {
+			case r.Change:
 				enough = "yes"
 			}
 			row = append(row, enough)
