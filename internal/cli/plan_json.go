@@ -33,8 +33,8 @@ type planJSON struct {
 	PastKnee     bool                `json:"past_knee"`
 	Error        string              `json:"error"`
 	Growth       []growthJSON        `json:"growth"`
-	Remedies     []leverJSON        `json:"remedies"`
-	Smallest     *leverJSON         `json:"smallest_change"`
+	Remedies     []leverJSON         `json:"remedies"`
+	Smallest     *leverJSON          `json:"smallest_change"`
 	Needs        *needsJSON          `json:"needs,omitempty"`
 	Uncertain    map[string]endsJSON `json:"uncertain"`
 	Facts        []model.Fact        `json:"facts"`
