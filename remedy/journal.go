@@ -119,12 +119,14 @@ func Peek(opt Options) (*Journal, error) {
 	return j, nil
 }
 
-// Close gives the lock back.
+// Close gives the lock back. A second call does nothing.
 func (j *Journal) Close() error {
 	if j.lock == nil {
 		return nil
 	}
-	return j.lock.Close()
+	lock := j.lock
+	j.lock = nil
+	return lock.Close()
 }
 
 // Changes returns what is in the journal, the oldest first.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -180,11 +181,19 @@ func (a *app) change(ctx context.Context, f *changeFlags, need bool, plan maker)
 		defer d.Close()
 		return a.printProposal(f, p, planned, 0, nil)
 	}
-	j, err := a.journal(ctx, f)
-	if err != nil {
-		return err
+	var j *remedy.Journal
+	defer func() {
+		if j != nil {
+			err = errors.Join(err, j.Close())
+		}
+	}()
+	// A host without a journal has nothing to mend, and gets one only when there is
+	// something to write down.
+	if need || exists(f.stateDir) {
+		if j, err = a.journal(ctx, f); err != nil {
+			return err
+		}
 	}
-	defer func() { err = errors.Join(err, j.Close()) }()
 	p, d, err := plan(j)
 	if err != nil {
 		return err
@@ -202,12 +211,17 @@ func (a *app) change(ctx context.Context, f *changeFlags, need bool, plan maker)
 	if !f.yes {
 		// Nobody else has to wait for the answer. What changes meanwhile is noticed
 		// when the plan is carried out.
-		if err := j.Close(); err != nil {
-			return err
+		if j != nil {
+			if err := j.Close(); err != nil {
+				return err
+			}
+			j = nil
 		}
 		if err := a.ask(f, p); err != nil {
 			return err
 		}
+	}
+	if j == nil {
 		if j, err = a.journal(ctx, f); err != nil {
 			return err
 		}
@@ -216,7 +230,7 @@ func (a *app) change(ctx context.Context, f *changeFlags, need bool, plan maker)
 	if f.rollback > 0 {
 		t := time.Now().Add(f.rollback).Truncate(time.Millisecond)
 		until = &t
-		if err := a.watch(ctx, f, t); err != nil {
+		if err := a.watch(ctx, f, len(j.Changes())+1, t); err != nil {
 			return fmt.Errorf("nothing was changed, since nobody could be left behind to undo it: %w", err)
 		}
 	}
@@ -225,6 +239,11 @@ func (a *app) change(ctx context.Context, f *changeFlags, need bool, plan maker)
 		return err
 	}
 	return a.printProposal(f, p, done, id, until)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // refused says which risks of a plan were not accepted.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -46,7 +47,7 @@ func proposeLocal(ctx context.Context, a *app, f *changeFlags, _ target.Target, 
 		}
 	}
 	if !where.Running && where.Root == "" {
-		return nil, nil, fmt.Errorf("nothing that lies in this system's files is set when this network namespace starts: --root names the files of one that has its own")
+		return nil, nil, errors.New("--only permanent: this system's files are not read when this network namespace starts; --root names the root of one that has its own")
 	}
 	facts, err := a.localFacts(ctx, place)
 	if err != nil {

@@ -127,11 +127,17 @@ func (h *private) snapshot() map[string]string {
 func (h *private) sysctl(name string) (value string) {
 	h.t.Helper()
 	err := h.net.Do(func() error {
-		b, err := os.ReadFile("/proc/sys/net/ipv4/" + name)
-		value = string(b)
+		f, err := os.Open("/proc/sys/net/ipv4/" + name)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		b := make([]byte, 1<<20) // the kernel answers the first read only
+		n, err := f.Read(b)
+		value = string(b[:n])
 		return err
 	})
 	if err != nil {

@@ -67,14 +67,17 @@ type app struct {
 }
 
 // Main runs the command line of the process and returns its exit status.
-func Main() int {
+func Main() int { return mainWith(nil) }
+
+// mainWith is Main with another way to change files.
+func mainWith(files remedy.Files) int {
 	if os.Getenv("GOGC") == "" {
 		// A short life with a small heap: collect first at 16 MiB, not at 4.
 		debug.SetGCPercent(400)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{stdout: os.Stdout, stderr: os.Stderr}
+	a := &app{stdout: os.Stdout, stderr: os.Stderr, files: files}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
 		a.width = 80
 		if w, _, err := term.GetSize(fd); err == nil && w > 0 {

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -114,7 +115,10 @@ type loggedJSON struct {
 	Left     []string      `json:"left,omitempty"`
 }
 
-func (a *app) listChanges(f *changeFlags) error {
+func (a *app) listChanges(f *changeFlags) (err error) {
+	if f.stateDir, err = filepath.Abs(f.stateDir); err != nil {
+		return err
+	}
 	all, err := remedy.Read(f.stateDir)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ const watchdogCommand = "watchdog"
 func (a *app) watchdogCommand() *cobra.Command {
 	f := new(changeFlags)
 	var until string
+	var id int
 	c := &cobra.Command{
 		Use:    watchdogCommand,
 		Hidden: true,
@@ -31,11 +33,12 @@ func (a *app) watchdogCommand() *cobra.Command {
 				return usagef("--until %q: want a time such as 2006-01-02T15:04:05Z", until)
 			}
 			ignoreHangup()
-			return a.guard(cmd.Context(), f, t)
+			return a.guard(cmd.Context(), f, id, t)
 		},
 	}
 	f.addState(c)
 	c.Flags().StringVar(&until, "until", "", "undo what is not confirmed by this `time`")
+	c.Flags().IntVar(&id, "change", 0, "end early when the change of this `number` is confirmed or undone")
 	return c
 }
 
@@ -43,17 +46,14 @@ func (a *app) watchdogCommand() *cobra.Command {
 // journal.
 const look = 200 * time.Millisecond
 
-// guard waits for a time and undoes what is due then. It ends early when nothing
-// is due any more.
-func (a *app) guard(ctx context.Context, f *changeFlags, until time.Time) error {
-	made := false
+// guard waits for a time and undoes what is due then. It ends early when there is
+// nothing to undo any more. The change that it is there for may not have begun.
+func (a *app) guard(ctx context.Context, f *changeFlags, id int, until time.Time) error {
 	for time.Now().Round(0).Before(until) {
-		changes, err := remedy.Read(f.stateDir)
-		if err == nil {
-			due := remedy.Due(changes)
-			made = made || due != nil
-			if made && due == nil {
-				return nil // confirmed, or undone by hand
+		if changes, err := remedy.Read(f.stateDir); err == nil && id > 0 && id <= len(changes) {
+			c := changes[id-1]
+			if c.Status != remedy.Pending && (c.Status != remedy.InForce || c.Until == nil) {
+				return nil
 			}
 		}
 		if err := sleep(ctx, min(look, time.Until(until)+time.Millisecond)); err != nil {
@@ -86,12 +86,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // watch leaves a process behind that outlives this one, its shell and its session.
-func (a *app) watch(ctx context.Context, f *changeFlags, until time.Time) error {
+func (a *app) watch(ctx context.Context, f *changeFlags, id int, until time.Time) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	args := []string{watchdogCommand, "--state-dir", f.stateDir, "--until", until.UTC().Format(time.RFC3339Nano)}
+	args := []string{watchdogCommand, "--state-dir", f.stateDir, "--change", strconv.Itoa(id), "--until", until.UTC().Format(time.RFC3339Nano)}
 	if run := systemdRun(self, args); run != nil {
 		if out, err := exec.CommandContext(ctx, run[0], run[1:]...).CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w: %s", run[0], err, out)

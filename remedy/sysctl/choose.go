@@ -167,7 +167,7 @@ func (f *Facts) Fix(names []string) ([]Assignment, error) {
 		case TakeOver:
 			a.Name, a.Value = TWReuse, "1"
 			a.Why = "connects take over their own TIME_WAIT entries"
-			a.Hazard = "a NAT or load balancer that merges clients or strips timestamps may drop such connects, and so may a firewall that keeps closed connections longer"
+			a.Hazard = hazard(a)
 		case TakeOverSooner:
 			if !present(s, ReuseDelay) {
 				return nil, refuse("tw-reuse-delay: Linux %s has no %s, it came with 6.14", s.Kernel.Text, ReuseDelay)
@@ -177,7 +177,7 @@ func (f *Facts) Fix(names []string) ([]Assignment, error) {
 			}
 			a.Name, a.Value = ReuseDelay, strconv.Itoa(shortDelay)
 			a.Why = fmt.Sprintf("TIME_WAIT entries are taken over after %d ms instead of %d", shortDelay, s.TWReuseDelay.Milliseconds())
-			a.Hazard = "where a peer's timestamp clock ticks more slowly than that (up to 1 s is allowed), a connect may be dropped"
+			a.Hazard = hazard(a)
 		case RestoreTimestamps:
 			if s.Timestamps != 0 {
 				continue
@@ -190,6 +190,17 @@ func (f *Facts) Fix(names []string) ([]Assignment, error) {
 		out = append(out, a)
 	}
 	return out, nil
+}
+
+// hazard is what may go wrong with a value, "" for nothing known.
+func hazard(a Assignment) string {
+	switch {
+	case a.Name == TWReuse && a.Value == "1":
+		return "a NAT or load balancer that merges clients or strips timestamps may drop connects that take over a TIME_WAIT entry, and so may a firewall that keeps closed connections longer"
+	case a.Name == ReuseDelay && len(a.Value) < len("1000"):
+		return "where a peer's timestamp clock ticks more slowly than that (up to 1 s is allowed), a connect may be dropped"
+	}
+	return ""
 }
 
 func milliseconds(text string) (time.Duration, error) {

@@ -95,12 +95,15 @@ func Parse(s *host.Settings, text string) (Assignment, error) {
 		a.Value, err = number(value, 1, 60000, "1 to 60000 milliseconds")
 	case Timestamps:
 		a.Value, err = number(value, 1, 2, "1 on, or 2 on without random offset; without timestamps no TIME_WAIT is ever taken over")
+	case "MaxUserPort", "TcpTimedWaitDelay", "ReservedPorts":
+		return a, refuse("%s is a value of Windows: want --target hive:FILE, system:DIR, reg:FILE or remote:HOST, or for this host %s", name, Settable)
 	default:
 		return a, refuse("%q is no parameter that portroom sets: want %s", name, Settable)
 	}
 	if err != nil {
 		return a, refuse("%s=%s: %v (%s)", name, cut(value), err, source)
 	}
+	a.Hazard = hazard(a)
 	return a, nil
 }
 
