@@ -97,6 +97,7 @@ const (
 	MoveNodePorts    = "move-node-ports"
 	RaiseTWBuckets   = "raise-tw-buckets"
 	RaiseDescriptors = "raise-descriptors"
+	NameSystem       = "name-system"
 )
 
 // Room is what a pool gives.

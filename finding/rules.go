@@ -33,6 +33,12 @@ var rules = []Rule{
 	{Code: "PR205", Name: "excluded-ranges", System: Windows, find: excludedRanges},
 	{Code: "PR206", Name: "bound-leak", System: Windows, find: boundLeak},
 	{Code: "PR207", Name: "time-wait-497-days", System: Windows, find: after497Days},
+	{Code: "PR208", Name: "reserved-ports", System: Windows, find: reservedPorts},
+	{Code: "PR209", Name: "value-invalid", System: Windows, find: valueInvalid},
+	{Code: "PR210", Name: "value-leftover", System: Windows, find: valueLeftover},
+	{Code: "PR211", Name: "fewer-connections-than-ports", System: Windows, find: fewerThanPorts},
+	{Code: "PR212", Name: "restart-pending", System: Windows, find: restartPending},
+	{Code: "PR213", Name: "windows-unknown", System: Windows, find: unknownWindows},
 
 	{Code: "PR301", Name: "time-wait-49-days", System: Darwin, find: after49Days},
 }

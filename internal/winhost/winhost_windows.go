@@ -63,6 +63,9 @@ func Settings(ctx context.Context) (*nt.Settings, error) {
 	return m.Settings(l)
 }
 
+// Uptime returns how long this Windows has been up.
+func Uptime() time.Duration { return windows.DurationSinceBoot() }
+
 // start runs a program of the system's folder.
 func start(ctx context.Context, program string, args []string) ([]byte, error) {
 	dir, err := windows.GetSystemDirectory()
