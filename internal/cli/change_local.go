@@ -208,7 +208,7 @@ func empty(capacity int, s *host.Settings) remedy.Room {
 func container() string {
 	for _, mark := range []string{"/.dockerenv", "/run/.containerenv"} {
 		if _, err := os.Stat(mark); err == nil {
-			return "this runs in a container that shares the host's network, so it is the host that is changed, until its next start: its /etc is not in sight here. --root names the host's files where they are mounted"
+			return mark + " says that this is a container, and the network is the host's: what is set holds until the host's next start, and its /etc is not in sight here. --root names the host's files where they are mounted, or / if these are they"
 		}
 	}
 	return ""

@@ -47,12 +47,10 @@ type stepJSON struct {
 }
 
 type riskJSON struct {
-	remedyRisk
-	Accepted bool `json:"accepted"`
+	Name     string `json:"name"`
+	Text     string `json:"text"`
+	Accepted bool   `json:"accepted"`
 }
-
-// remedyRisk is embedded without its package's name.
-type remedyRisk = remedy.Risk
 
 func jsonState(s remedy.State) *string {
 	if s.Absent {
@@ -84,7 +82,7 @@ func (a *app) printProposal(f *changeFlags, p *remedy.Proposal, status outcome, 
 		}
 		open := refusedNames(f, p)
 		for _, r := range p.Risks {
-			j.Risks = append(j.Risks, riskJSON{r, !open[r.Name]})
+			j.Risks = append(j.Risks, riskJSON{r.Name, r.Text, !open[r.Name]})
 		}
 		return printJSON(a.stdout, j)
 	}

@@ -118,32 +118,43 @@ func (h *private) snapshot() map[string]string {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	for _, name := range []string{"ip_local_port_range", "ip_local_reserved_ports", "tcp_tw_reuse", "tcp_tw_reuse_delay", "tcp_timestamps"} {
-		all[name] = h.sysctl(name)
+	for name, value := range h.sysctls("ip_local_port_range", "ip_local_reserved_ports", "tcp_tw_reuse", "tcp_tw_reuse_delay", "tcp_timestamps") {
+		all[name] = value
 	}
 	return all
 }
 
-func (h *private) sysctl(name string) (value string) {
+func (h *private) sysctl(name string) string {
 	h.t.Helper()
+	return h.sysctls(name)[name]
+}
+
+func (h *private) sysctls(names ...string) map[string]string {
+	h.t.Helper()
+	values := make(map[string]string)
+	b := make([]byte, 256<<10) // the kernel answers the first read only
 	err := h.net.Do(func() error {
-		f, err := os.Open("/proc/sys/net/ipv4/" + name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+		for _, name := range names {
+			f, err := os.Open("/proc/sys/net/ipv4/" + name)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			n, err := f.Read(b)
+			f.Close()
+			if err != nil {
+				return err
+			}
+			values[name] = string(b[:n])
 		}
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		b := make([]byte, 1<<20) // the kernel answers the first read only
-		n, err := f.Read(b)
-		value = string(b[:n])
-		return err
+		return nil
 	})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return value
+	return values
 }
 
 // The server of these tests is outside every range.

@@ -7,12 +7,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/portroom/portroom/remedy"
 )
 
 // A cutPoint is one operation of a run, and how it is cut off there.
@@ -156,17 +159,30 @@ func (h *private) operations(args []string) []cutPoint {
 	return all
 }
 
-// last is the latest change of the journal, "" when there is none.
-func (h *private) last() string {
+// log is the journal.
+func (h *private) log() []*remedy.Change {
 	h.t.Helper()
-	out, _ := h.run(0, "undo", "--list", "--json", "--state-dir", h.state)
-	log := parse[struct {
-		Changes []struct{ Status string }
-	}](h.t, out)
-	if len(log.Changes) == 0 {
+	changes, err := remedy.Read(h.state)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return changes
+}
+
+// last is what became of the latest change, "" when there is none.
+func (h *private) last() remedy.Status {
+	h.t.Helper()
+	log := h.log()
+	if len(log) == 0 {
 		return ""
 	}
-	return log.Changes[0].Status
+	return log[len(log)-1].Status
+}
+
+// inForce reports whether there is something to undo.
+func (h *private) inForce() bool {
+	h.t.Helper()
+	return slices.ContainsFunc(h.log(), func(c *remedy.Change) bool { return c.Status == remedy.InForce })
 }
 
 // Wherever fix, undo or the mending itself is cut off, by a kill or by a loss of
@@ -255,33 +271,17 @@ func (h *private) judge(c cutCase, p cutPoint, old, fresh, begin map[string]stri
 		if status != "rolled back" {
 			h.t.Errorf("%s: the change is %q", where, status)
 		}
-	case c.args[0] == "undo" && status == "undo", c.args[0] == "set" && status == "in force" && h.changes() > len(c.prepare):
+	case c.args[0] == "undo" && status == "undo", c.args[0] == "set" && status == "in force" && len(h.log()) > len(c.prepare):
 		want = fresh
 	}
 	if diff := cmp.Diff(want, h.snapshot()); diff != "" {
 		h.t.Errorf("%s: the last change is %q, and (-want +got):\n%s", where, status, diff)
 	}
 	// Nothing is lost: everything can be taken back from here.
-	for h.last() != "" && h.run0("undo", "--yes", "--state-dir", h.state, "--no-bpf") {
+	for h.inForce() {
+		h.run(0, "undo", "--yes", "--state-dir", h.state, "--no-bpf")
 	}
 	if diff := cmp.Diff(begin, h.snapshot()); diff != "" {
 		h.t.Errorf("%s: undoing everything does not lead back (-want +got):\n%s", where, diff)
 	}
-}
-
-// run0 runs a command and reports whether it succeeded.
-func (h *private) run0(args ...string) bool {
-	h.t.Helper()
-	cmd := h.command(args...)
-	if err := h.net.Start(cmd); err != nil {
-		h.t.Fatal(err)
-	}
-	return cmd.Wait() == nil
-}
-
-// changes is how many changes the journal has.
-func (h *private) changes() int {
-	h.t.Helper()
-	out, _ := h.run(0, "undo", "--list", "--json", "--state-dir", h.state)
-	return len(parse[struct{ Changes []struct{} }](h.t, out).Changes)
 }

@@ -140,8 +140,12 @@ func (h *Hive) newBin(cell uint32) (off, has uint32, err error) {
 	return bin + binHeader, uint32(size) - binHeader, nil
 }
 
-// release makes a cell in use a free one, together with free neighbours.
-func (h *Hive) release(off uint32) {
+// release says that a cell is no longer needed. It becomes free when the change that is
+// under way is done: until then what is in it may have to come back.
+func (h *Hive) release(off uint32) { h.released = append(h.released, off) }
+
+// makeFree makes a cell in use a free one, together with free neighbours.
+func (h *Hive) makeFree(off uint32) {
 	size := h.size(off)
 	h.used.remove(off)
 	end := off + size

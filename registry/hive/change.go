@@ -32,6 +32,7 @@ func (h *Hive) prepare() error {
 		return err
 	}
 	h.keepSecurity = h.checkSecurity(t) != nil
+	h.unsorted = t.unsorted
 	h.free = newFree(h)
 	return nil
 }

@@ -88,13 +88,6 @@ func (h *Hive) addSubkey(parent, off uint32) error {
 	return h.insert(l, i, entry(l.sig(), off, n))
 }
 
-// leafAt returns the list that is named at a place in a cell.
-func (h *Hive) leafAt(in uint32, at int) (leaf, error) {
-	l, err := h.leaf(in, get32(h.at(in), at))
-	l.in, l.at = in, at
-	return l, err
-}
-
 // newLeaf makes a list of some entries and names it at a place in a cell.
 func (h *Hive) newLeaf(sig string, entries []byte, in uint32, at int) (leaf, error) {
 	off, err := h.alloc(4 + len(entries))

@@ -146,7 +146,9 @@ func (h *Hive) store(b []byte) (uint32, error) {
 	put32(h.at(table), 4, list)
 	i := 0
 	for part := range slices.Chunk(b, maxSegment) {
-		off, err := h.alloc(len(part))
+		// Four bytes to spare, as a full segment's cell has: hivex and others take the
+		// last eight bytes of a cell for none of the data.
+		off, err := h.alloc(len(part) + 4)
 		if err != nil {
 			return 0, err
 		}

@@ -22,6 +22,7 @@ type tree struct {
 	owned      marks             // cells that something has, but security descriptors
 	references map[uint32]uint32 // keys that have a security descriptor, by its cell
 	first      uint32            // some security descriptor
+	unsorted   map[uint32]bool   // keys whose lists of subkeys are not sorted
 }
 
 // own says that the cell at from has the one at off for itself.
@@ -34,7 +35,7 @@ func (t *tree) own(from, off uint32) error {
 }
 
 func (h *Hive) walkTree() (*tree, error) {
-	t := &tree{h, newMarks(h.binsSize), make(map[uint32]uint32), none}
+	t := &tree{h, newMarks(h.binsSize), make(map[uint32]uint32), none, make(map[uint32]bool)}
 	root, err := h.rootKey()
 	if err != nil {
 		return nil, err
@@ -86,6 +87,7 @@ func (t *tree) key(k key, below []key) ([]key, error) {
 }
 
 func (t *tree) subkeys(k key, below []key) ([]key, error) {
+	first := len(below)
 	all, err := t.h.leaves(k)
 	if err != nil {
 		return nil, err
@@ -106,6 +108,9 @@ func (t *tree) subkeys(k key, below []key) ([]key, error) {
 			}
 			if err := t.own(l.off, c.off); err != nil {
 				return nil, err
+			}
+			if i := len(below); i > first && below[i-1].name().compare(c.name()) >= 0 {
+				t.unsorted[k.off] = true
 			}
 			below = append(below, c)
 		}

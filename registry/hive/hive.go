@@ -24,10 +24,12 @@ type Hive struct {
 
 	// From the first change on.
 	free         *free
-	keepSecurity bool // no security descriptor is released
+	keepSecurity bool            // no security descriptor is released
+	unsorted     map[uint32]bool // keys whose lists of subkeys are not sorted
 	undo         []saved
-	edits        uint64 // changes made
-	sealed       uint64 // changes made when the header was last written
+	released     []uint32 // cells that the change under way does not need any more
+	edits        uint64   // changes made
+	sealed       uint64   // changes made when the header was last written
 }
 
 var _ registry.Store = (*Hive)(nil)

@@ -91,6 +91,13 @@ func (h *Hive) list(off uint32, b []byte, step int) (int, error) {
 	return 0, h.bad(off, "a list of %d entries does not fit into its cell", get16(b, 2))
 }
 
+// leafAt returns the list that is named at a place in a cell.
+func (h *Hive) leafAt(in uint32, at int) (leaf, error) {
+	l, err := h.leaf(in, get32(h.at(in), at))
+	l.in, l.at = in, at
+	return l, err
+}
+
 // leaf returns the list at an offset that the cell at from names. Its cell has four
 // bytes at least, as all cells.
 func (h *Hive) leaf(from, off uint32) (leaf, error) {
@@ -176,10 +183,16 @@ func (h *Hive) lookup(k key, n name) (key, bool, error) {
 	if err != nil {
 		return key{}, false, err
 	}
+	if c, ok := h.bisect(k, all, n); ok {
+		return c, true, nil
+	}
+	// Not all writers sort as Windows does: what is not where it belongs is looked for
+	// everywhere, if it is not known that the lists are sorted.
+	if h.free != nil && !h.unsorted[k.off] {
+		return key{}, false, nil
+	}
 	for _, l := range all {
 		for i := range l.n {
-			// Lists are searched from end to end, for not all writers sort them as
-			// Windows does, and few have more than a hundred entries.
 			c, err := h.child(k, l, i)
 			if err != nil {
 				return key{}, false, err
@@ -190,4 +203,37 @@ func (h *Hive) lookup(k key, n name) (key, bool, error) {
 		}
 	}
 	return key{}, false, nil
+}
+
+// bisect looks for a subkey where it is if the lists are sorted.
+func (h *Hive) bisect(k key, all []leaf, n name) (key, bool) {
+	for len(all) > 0 {
+		l := all[len(all)/2]
+		lo, hi := 0, l.n
+		for lo < hi {
+			i := (lo + hi) / 2
+			c, err := h.child(k, l, i)
+			if err != nil {
+				return key{}, false
+			}
+			order := n.compare(c.name())
+			switch {
+			case order == 0:
+				return c, true
+			case order < 0:
+				hi = i
+			default:
+				lo = i + 1
+			}
+		}
+		switch {
+		case lo == 0 && l.n > 0:
+			all = all[:len(all)/2]
+		case lo == l.n:
+			all = all[len(all)/2+1:]
+		default:
+			return key{}, false
+		}
+	}
+	return key{}, false
 }

@@ -67,15 +67,30 @@ func (n name) String() string {
 func (n name) compare(m name) int {
 	a, b := n.len(), m.len()
 	for i := range min(a, b) {
-		if x, y := upper(n.unit(i)), upper(m.unit(i)); x != y {
+		x, y := n.unit(i), m.unit(i)
+		if x == y {
+			continue
+		}
+		if x, y = upper(x), upper(y); x != y {
 			return int(x) - int(y)
 		}
 	}
 	return a - b
 }
 
-// same reports whether the names are the same to Windows.
-func (n name) same(m name) bool { return n.len() == m.len() && n.compare(m) == 0 }
+// same reports whether the names are the same to Windows. Names side by side often
+// differ at the end only.
+func (n name) same(m name) bool {
+	if n.len() != m.len() {
+		return false
+	}
+	for i := n.len() - 1; i >= 0; i-- {
+		if x, y := n.unit(i), m.unit(i); x != y && upper(x) != upper(y) {
+			return false
+		}
+	}
+	return true
+}
 
 // hash is the hash that lists of subkeys have since Windows XP.
 func (n name) hash() uint32 {

@@ -37,11 +37,14 @@ func (h *Hive) change(f func() error) error {
 	if err := h.prepare(); err != nil {
 		return err
 	}
-	h.undo = h.undo[:0]
+	h.undo, h.released = h.undo[:0], h.released[:0]
 	length, binsSize := len(h.b), h.binsSize
 	if err := f(); err != nil {
 		h.back(length, binsSize)
 		return err
+	}
+	for _, off := range h.released {
+		h.makeFree(off)
 	}
 	if len(h.undo) > 0 {
 		h.edits++

@@ -121,7 +121,8 @@ func (h *Hive) data(v value) (data, error) {
 }
 
 // segments checks the list of segments that the table in the cell at off names. What
-// it adds up to cannot be more than the hive has, if no cell is named twice.
+// it adds up to cannot be more than the hive has, if no cell is named twice. There may
+// be more segments than are needed: chntpw adds one without data.
 func (h *Hive) segments(off uint32, table []byte, size uint32) (data, error) {
 	d := data{size: int(size), table: off, list: get32(table, 4)}
 	list, err := h.cell(off, d.list)
@@ -129,7 +130,7 @@ func (h *Hive) segments(off uint32, table []byte, size uint32) (data, error) {
 		return data{}, err
 	}
 	n := int(get16(table, 2))
-	if want := (int64(size) + maxSegment - 1) / maxSegment; int64(n) != want || 4*n > len(list) || size > h.binsSize {
+	if want := (int64(size) + maxSegment - 1) / maxSegment; int64(n) < want || 4*n > len(list) || size > h.binsSize {
 		return data{}, h.bad(off, "data of %d bytes in %d segments of %d, named in a cell of %d bytes", size, n, maxSegment, len(list))
 	}
 	d.segments = list[:4*n]

@@ -20,7 +20,7 @@ var Hivex = Judge{
 		}
 		return plain(Walk(t, registry.Sub(regtext.NewStore(f), "HKEY_LOCAL_MACHINE")))
 	},
-	would: func(_ testing.TB, keys []Key) []string { return plain(keys) },
+	would: func(keys []Key, _ bool) []string { return plain(keys) },
 }
 
 // plain writes everything there is about keys.
@@ -37,12 +37,7 @@ func plain(keys []Key) (lines []string) {
 // Equal holds the keys that a store has against those that are to be there.
 func Equal(t testing.TB, s registry.Store, want []Key) {
 	t.Helper()
-	itself := Judge{
-		Name:  "this program",
-		said:  func(t testing.TB, _ string, _ []Key) []string { return plain(Walk(t, s)) },
-		would: func(_ testing.TB, keys []Key) []string { return plain(keys) },
-	}
-	itself.Compare(t, "", want)
+	compare(t, "this program", plain(want), plain(Walk(t, s)))
 }
 
 // Reg writes keys as .reg text in UTF-8 for hivexregedit, all values as bytes.

@@ -23,7 +23,8 @@ type source struct {
 	// all lets it draw names in UTF-16, text without an end and numbers of a wrong
 	// length, too, which not every judge can be asked about.
 	all   bool
-	drawn int // names so far: each has a number, so that no two are the same
+	plain bool // only names that reged -I can be told
+	drawn int  // names so far: each has a number, so that no two are the same
 }
 
 func newSource(seed uint64, minor uint32, all bool) *source {
@@ -46,11 +47,14 @@ func (r *source) name(more string) string {
 	if !r.all {
 		letters = letters[:3]
 	}
+	if r.plain {
+		letters, more = []string{"abcXYZ 019_.-%/,|;<>~"}, ""
+	}
 	most := 20
 	if r.IntN(40) == 0 {
 		most = 200
 	}
-	return fmt.Sprintf("%s%d", r.text(letters[r.IntN(len(letters))]+more, most), r.drawn)
+	return fmt.Sprintf("%s#%d", r.text(letters[r.IntN(len(letters))]+more, most), r.drawn)
 }
 
 func (r *source) keyName() string   { return r.name("") }
@@ -65,7 +69,7 @@ func (r *source) bytes() []byte {
 	case 0, 1:
 		n = sizes[r.IntN(14)]
 	case 2:
-		if r.IntN(6) == 0 {
+		if r.IntN(3) == 0 {
 			n = sizes[r.IntN(len(sizes))]
 		}
 	}

@@ -40,7 +40,7 @@ var Reged = Judge{
 		}
 		return lines
 	},
-	would: func(_ testing.TB, keys []Key) (lines []string) {
+	would: func(keys []Key, segments bool) (lines []string) {
 		for _, k := range keys {
 			key := oneByte("[HKLM")
 			for _, n := range k.Names {
@@ -49,7 +49,11 @@ var Reged = Judge{
 			key += "]"
 			lines = append(lines, key)
 			for _, v := range k.Values {
-				lines = append(lines, key+" "+oneByte(regedValue(v)))
+				data := unseen
+				if !segments || len(v.Data) <= maxSegment {
+					data = oneByte(regedData(v))
+				}
+				lines = append(lines, key+" "+oneByte(regedName(v.Name))+"="+data)
 			}
 		}
 		return lines
@@ -61,22 +65,25 @@ var emptyHex = regexp.MustCompile(`(?m)(^(?:@|"(?:[^"\\\r\n]|\\.)*")=hex(?:\([0-
 
 var quoteReg = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
-func regedValue(v registry.Value) string {
-	name := "@"
-	if v.Name != "" {
-		name = `"` + quoteReg.Replace(latin1(v.Name)) + `"`
+func regedName(name string) string {
+	if name == "" {
+		return "@"
 	}
+	return `"` + quoteReg.Replace(latin1(name)) + `"`
+}
+
+func regedData(v registry.Value) string {
 	switch {
 	case v.Type == registry.DWORD && len(v.Data) == 4:
-		return fmt.Sprintf("%s=dword:%08x", name, binary.LittleEndian.Uint32(v.Data))
+		return fmt.Sprintf("dword:%08x", binary.LittleEndian.Uint32(v.Data))
 	case v.Type == registry.SZ:
 		if text := eachUnit(v.Data); !strings.ContainsAny(text, "\r\n") {
-			return name + `="` + quoteReg.Replace(text) + `"`
+			return `"` + quoteReg.Replace(text) + `"`
 		}
 	case v.Type == registry.Binary:
-		return name + "=hex:" + commas(v.Data)
+		return "hex:" + commas(v.Data)
 	}
-	return fmt.Sprintf("%s=hex(%x):%s", name, uint32(v.Type), commas(v.Data))
+	return fmt.Sprintf("hex(%x):%s", uint32(v.Type), commas(v.Data))
 }
 
 // eachUnit reads UTF-16LE up to its first zero and writes UTF-8 as reged does: halves

@@ -25,19 +25,22 @@ var Reglookup = Judge{
 		}
 		return lines
 	},
-	would: func(_ testing.TB, keys []Key) (lines []string) {
+	would: func(keys []Key, segments bool) (lines []string) {
 		for _, k := range keys {
 			path := ""
 			for _, n := range k.Names {
 				path += "/" + percent(raw(n), `/,"`)
 			}
 			if path == "" {
-				lines = append(lines, "/,KEY,")
-			} else {
-				lines = append(lines, path+",KEY,")
+				path = "/"
 			}
+			lines = append(lines, path+",KEY,")
 			for _, v := range k.Values {
-				lines = append(lines, fmt.Sprintf("%s/%s,%s,%s", path, percent(raw(v.Name), `/,"`), reglookupType(v.Type), reglookupData(v)))
+				data := unseen
+				if !segments || len(v.Data) <= maxSegment {
+					data = reglookupData(v)
+				}
+				lines = append(lines, fmt.Sprintf("%s/%s,%s,%s", path, percent(raw(v.Name), `/,"`), reglookupType(v.Type), data))
 			}
 		}
 		return lines
