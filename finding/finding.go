@@ -114,13 +114,14 @@ type Gain struct{ From, To Room }
 func (g Gain) Known() bool { return g != Gain{} }
 
 // String writes the gain as "ceiling 470/s → 921/s", or as ports where there is no
-// rate; "" when it was not computed.
+// rate or it hardly changes; "" when it was not computed.
 func (g Gain) String() string {
-	switch {
-	case !g.Known():
+	if !g.Known() {
 		return ""
-	case g.From.CeilingPerSecond != g.To.CeilingPerSecond && g.To.CeilingPerSecond > 0:
-		return fmt.Sprintf("ceiling %s → %s", perSecond(g.From.CeilingPerSecond), perSecond(g.To.CeilingPerSecond))
+	}
+	from, to := perSecond(g.From.CeilingPerSecond), perSecond(g.To.CeilingPerSecond)
+	if g.To.CeilingPerSecond > 0 && from != to {
+		return "ceiling " + from + " → " + to
 	}
 	return fmt.Sprintf("%d → %s", g.From.Capacity, count(g.To.Capacity, "port"))
 }
