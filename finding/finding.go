@@ -76,28 +76,26 @@ const (
 	TWReuseDelay      = "tw-reuse-delay"
 	RestoreTimestamps = "restore-timestamps"
 
-	MaxUserPort      = "max-user-port"
-	TimedWaitDelay   = "timed-wait-delay"
-	DynamicRange     = "dynamic-range"
-	AutoReuse        = "auto-reuse"
-	TrimExclusions   = "trim-exclusions"
-	UpdateSystem     = "update-system"
-	Restart          = "restart"
-	AppKeepalive     = "app-keepalive"
-	AppClose         = "app-close"
-	AppBindNoPort    = "app-bind-no-port"
-	MoreTuples       = "more-tuples"
-	MoreAddresses    = "more-addresses"
-	CheckPeer        = "check-peer"
-	UnblockPorts     = "unblock-ports"
-	RestoreDefault   = "restore-default"
-	TuneNamespace    = "tune-namespace"
-	RaiseConntrack   = "raise-conntrack"
-	RandomPorts      = "snat-random-fully"
-	MoveNodePorts    = "move-node-ports"
-	RaiseTWBuckets   = "raise-tw-buckets"
-	RaiseDescriptors = "raise-descriptors"
-	NameSystem       = "name-system"
+	MaxUserPort    = "max-user-port"
+	TimedWaitDelay = "timed-wait-delay"
+	DynamicRange   = "dynamic-range"
+	AutoReuse      = "auto-reuse"
+	TrimExclusions = "trim-exclusions"
+	UpdateSystem   = "update-system"
+	Restart        = "restart"
+	AppKeepalive   = "app-keepalive"
+	AppClose       = "app-close"
+	AppBindNoPort  = "app-bind-no-port"
+	MoreTuples     = "more-tuples"
+	MoreAddresses  = "more-addresses"
+	CheckPeer      = "check-peer"
+	UnblockPorts   = "unblock-ports"
+	RestoreDefault = "restore-default"
+	TuneNamespace  = "tune-namespace"
+	RaiseConntrack = "raise-conntrack"
+	RandomPorts    = "snat-random-fully"
+	RaiseTWBuckets = "raise-tw-buckets"
+	NameSystem     = "name-system"
 )
 
 // Room is what a pool gives.
@@ -131,7 +129,15 @@ type Rule struct {
 	Code, Name string
 	System     System // the system it is about; "" for every one
 	Moots      []string
-	find       func(*Facts) *Finding
+
+	// What docs/findings.md says of it: how bad it is, when it is found, the IDs of
+	// the remedies that may come first, and where the condition comes from.
+	Severity string
+	When     string
+	Remedies []string
+	Source   string
+
+	find func(*Facts) *Finding
 }
 
 // Rules are all rules, in the order of their codes. Nobody changes them.

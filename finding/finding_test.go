@@ -1,6 +1,8 @@
 package finding
 
 import (
+	"flag"
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -197,6 +199,14 @@ func TestEachRuleFindsWhatItIsAboutAndNotWhatFallsShort(t *testing.T) {
 			if got.Severity != c.severity {
 				t.Errorf("%s, want %s", got.Severity, c.severity)
 			}
+			// What the page says of the rule holds.
+			r := Rules()[slices.IndexFunc(Rules(), func(r Rule) bool { return r.Code == c.code })]
+			if !strings.Contains(r.Severity, got.Severity.String()) {
+				t.Errorf("%s, and the rule says %q", got.Severity, r.Severity)
+			}
+			if len(got.Remedies) > 0 && !slices.Contains(r.Remedies, got.Remedies[0].ID) {
+				t.Errorf("the first remedy is %s, and the rule says %q", got.Remedies[0].ID, r.Remedies)
+			}
 			if len(got.Evidence) == 0 || len(got.Remedies) == 0 {
 				t.Errorf("without evidence or remedies: %+v", got)
 			}
@@ -226,16 +236,33 @@ func TestRulesHaveCodesOfTheirOwn(t *testing.T) {
 	}
 }
 
-// The page describes every rule, and its severities.
-func TestThePageDescribesEveryRule(t *testing.T) {
-	text, err := os.ReadFile("../docs/findings.md")
+var update = flag.Bool("update", false, "write the table of docs/findings.md")
+
+// The table of the page is written from the rules: go test ./finding -update
+func TestThePageIsWrittenFromTheRules(t *testing.T) {
+	const page, begin, end = "../docs/findings.md", "<!-- rules -->\n", "<!-- end of rules -->\n"
+	b, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
+	before, rest, ok := strings.Cut(string(b), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no %q and %q", page, begin, end)
+	}
+	table := "| code | name | severity | found when | first remedy | source |\n|---|---|---|---|---|---|\n"
 	for _, r := range Rules() {
-		if !strings.Contains(string(text), "| "+r.Code+" | `"+r.Name+"` |") {
-			t.Errorf("docs/findings.md does not describe %s %s", r.Code, r.Name)
+		table += fmt.Sprintf("| %s | `%s` | %s | %s | %s | %s |\n", r.Code, r.Name, r.Severity, r.When, strings.Join(r.Remedies, ", "), r.Source)
+	}
+	want := before + begin + table + end + after
+	if *update {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
 		}
+		return
+	}
+	if string(b) != want {
+		t.Errorf("%s is not what the rules say: go test ./finding -update", page)
 	}
 }
 
