@@ -19,3 +19,8 @@ func Settings(context.Context) (*nt.Settings, error) {
 
 // Uptime returns how long this Windows has been up; 0 where there is none.
 func Uptime() time.Duration { return 0 }
+
+// Open opens this Windows: this is none.
+func Open(context.Context) (*Host, error) {
+	return nil, fmt.Errorf("open the registry of Windows on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
