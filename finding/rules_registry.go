@@ -105,7 +105,7 @@ func (f *Facts) windowsWiden() []Remedy {
 	}
 	if a := w.Settings.AutoReuse; a == nil || !a.On() {
 		out = append(out, Remedy{
-			ID: AutoReuse, Text: "set AutoReusePortRange (2012 R2 with KB3149157, 2016 and later): a port then serves every destination at once, for programs that connect without bind or set SO_REUSE_UNICASTPORT",
+			ID: AutoReuse, Text: "set AutoReusePortRange=FIRST-LAST by portroom set (2012 R2 with KB3149157, 2016 and later): a port then serves every destination at once, for programs that connect without bind or set SO_REUSE_UNICASTPORT",
 		})
 	}
 	return out
