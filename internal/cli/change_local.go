@@ -14,6 +14,7 @@ import (
 	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/remedy"
+	"github.com/portroom/portroom/remedy/emit"
 	"github.com/portroom/portroom/remedy/sysctl"
 	"github.com/portroom/portroom/socket"
 )
@@ -35,7 +36,7 @@ func proposeLocal(ctx context.Context, a *app, f *changeFlags, _ target.Target, 
 	if err != nil {
 		return nil, nil, err
 	}
-	p := new(remedy.Proposal)
+	p := &remedy.Proposal{System: string(emit.Linux)}
 	if p.Plan.Target, err = place.Target(); err != nil {
 		return nil, nil, err
 	}

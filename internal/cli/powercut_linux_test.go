@@ -142,13 +142,14 @@ func (h *private) operations(args []string) []cutPoint {
 	h.t.Helper()
 	log := filepath.Join(h.t.TempDir(), "log")
 	h.cut("CUT_LOG="+log, args...)
-	text, err := os.ReadFile(log)
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	return cutPoints(read(h.t, log))
+}
+
+// cutPoints are all ways to be cut off at the operations of a log.
+func cutPoints(log string) []cutPoint {
 	var all []cutPoint
 	n := 0
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(log) {
 		n++
 		name, rest, _ := strings.Cut(line, " ")
 		for _, how := range []string{before, after, lost, blank, half} {
