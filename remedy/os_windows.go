@@ -49,7 +49,3 @@ func lock(path string) (*os.File, error) {
 	}
 	return f, nil
 }
-
-// private takes any directory: who may write to it is what its access list says,
-// which a directory below ProgramData inherits.
-func private(string, fs.FileInfo) error { return nil }
