@@ -19,7 +19,7 @@ build:
 	go build ./cmd/portroom
 
 test: deps generate kernels
-	PORTROOM_KERNELS=$(KERNELS) go test ./...
+	PORTROOM_KERNELS=$(KERNELS) go test -timeout 30m ./...
 
 deps:
 	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
