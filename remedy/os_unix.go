@@ -14,6 +14,8 @@ import (
 // DefaultDir is where the journal is kept.
 const DefaultDir = "/var/lib/portroom"
 
+func mkdir(path string, mode fs.FileMode) error { return os.Mkdir(path, mode) }
+
 // sync opens a file or a directory and waits until it is on the disk.
 func sync(path string) error {
 	f, err := os.Open(path)
