@@ -81,7 +81,7 @@ func (r *Recorder) open() error {
 		return err
 	}
 	r.db, r.conn, err = connect(r.path, "mode=rw",
-		"busy_timeout(2000)", "page_size("+strconv.Itoa(pageSize)+")", "auto_vacuum(incremental)",
+		"busy_timeout(200)", "page_size("+strconv.Itoa(pageSize)+")", "auto_vacuum(incremental)",
 		"journal_mode(wal)", "synchronous(full)", "cache_size(-2048)", "temp_store(memory)")
 	if err != nil {
 		return err

@@ -39,7 +39,7 @@ func aPool(dst string, held int) pool.Pool {
 
 // aSample returns a sample of one namespace, taken so long after the beginning.
 func aSample(after time.Duration, pools ...pool.Pool) *Sample {
-	slices.SortFunc(pools, pool.Tighter)
+	sortPools(pools)
 	return &Sample{
 		Time: began.Add(after), Interval: time.Second, Took: 3 * time.Millisecond,
 		Namespaces: []Namespace{{
@@ -125,7 +125,7 @@ func TestAMomentIsWhatTheLastSampleBeforeItSaid(t *testing.T) {
 			t.Fatalf("%d: %+v", i, m)
 		}
 		n := m.Namespaces[0]
-		slices.SortFunc(want, pool.Tighter)
+		sortPools(want)
 		if d := same(want, n.Pools); d != "" {
 			t.Errorf("%d (-want +got):\n%s", i, d)
 		}
@@ -392,3 +392,5 @@ func TestARecordIsForItsOwnerOnly(t *testing.T) {
 		}
 	}
 }
+
+func sortPools(list []pool.Pool) { slices.SortFunc(list, pool.Tighter) }
