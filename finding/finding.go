@@ -55,9 +55,16 @@ type Remedy struct {
 	ID      string // stable; the words of portroom fix where it can do it
 	Text    string // what to change
 	Command string // what does it, "" when it is not portroom's to do
-	Gain    Gain
-	Hazard  string // what may go wrong, "" for nothing known
+	// Sets are the settings that it changes; none when it is not about settings.
+	Sets   []Assignment
+	Gain   Gain
+	Hazard string // what may go wrong, "" for nothing known
 }
+
+// An Assignment is one setting and the value that it shall have, as portroom set
+// takes them: ip_local_port_range=10240-65535. Linux settings are named without
+// net.ipv4, but for those that begin otherwise.
+type Assignment struct{ Name, Value string }
 
 // The remedies, by their stable IDs. Those in the first group are words of
 // portroom fix.

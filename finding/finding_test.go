@@ -54,6 +54,12 @@ func blocked(k pool.Kind, n int) *Facts {
 	})
 }
 
+// nobody is a host where so many ports were bound before connecting, by whom is not
+// known.
+func nobody(n int) *Facts {
+	return blocked(pool.BoundFirst, n).with(func(f *Facts) { f.Blockers[0].PID, f.Blockers[0].Command = 0, "" })
+}
+
 func set(ports ...uint16) (s port.Set) {
 	for _, p := range ports {
 		s.Add(p)
@@ -100,6 +106,7 @@ var cases = []struct {
 	{"PR105", Critical, linux(at(1000, socket.CloseWait)), linux(at(1, socket.CloseWait)), "1000 CLOSE_WAIT"},
 	{"PR106", Warning, linux(at(100, socket.SynSent)), linux(at(99, socket.SynSent)), "10.0.0.5:5432 does not answer"},
 	{"PR107", Info, blocked(pool.BoundFirst, 1), linux(), "1 port was bound before connecting by proxy[7]"},
+	{"PR107", Info, nobody(10), nobody(9), "10 ports were bound before connecting, which"},
 	{"PR107", Warning, blocked(pool.BoundFirst, 100), blocked(pool.BoundIdle, 100), "proxy[7]"},
 	{"PR108", Warning, bindFull(0), bindFull(1), "bind(10.0.0.1, 0) finds no port"},
 	{"PR109", Info, blocked(pool.Listening, 99), linux(), "cost every destination 99 of 1000 ports"},

@@ -23,10 +23,23 @@ const (
 
 // name writes a pool for people.
 func name(k pool.Key) string {
-	if k.Proto == socket.UDP {
+	switch {
+	case k.Dst.IsValid():
+		return k.Src.String() + " → " + k.Dst.String()
+	case k.Proto == socket.UDP:
 		return "UDP from " + k.Src.String()
+	case k.Src.Is4():
+		return "TCP over IPv4"
 	}
-	return k.Src.String() + " → " + k.Dst.String()
+	return "TCP over IPv6"
+}
+
+// peer writes whom a pool leads to.
+func peer(k pool.Key) string {
+	if !k.Dst.IsValid() {
+		return "anybody"
+	}
+	return k.Dst.String()
 }
 
 // used is the share of the pool that is certainly taken, in percent: with bounds
@@ -113,6 +126,7 @@ func (f *Facts) widen(p *pool.Pool) []Remedy {
 	m := Remedy{
 		ID: WidenRange, Command: "portroom fix widen-range",
 		Text:   fmt.Sprintf("widen the range to %d–%d", r.First, r.Last),
+		Sets:   []Assignment{{"ip_local_port_range", fmt.Sprintf("%d-%d", r.First, r.Last)}},
 		Hazard: "a server that starts later on a port in the range, and is not reserved, may find it taken",
 	}
 	if p != nil {
@@ -137,6 +151,7 @@ func (f *Facts) reuse(p *pool.Pool) []Remedy {
 		return []Remedy{{
 			ID: TWReuseDelay, Command: "portroom fix tw-reuse-delay",
 			Text:   fmt.Sprintf("take over TIME_WAIT entries after %d ms instead of %d ms", shortDelay.Milliseconds(), s.TWReuseDelay.Milliseconds()),
+			Sets:   []Assignment{{"tcp_tw_reuse_delay", fmt.Sprint(shortDelay.Milliseconds())}},
 			Gain:   Gain{room(p), room(p).scaled(p.Capacity, shortDelay.Seconds())},
 			Hazard: "shorter than the peer's timestamp clock ticks (1 ms to 1 s), a connect may be dropped",
 		}}
@@ -151,6 +166,7 @@ func (f *Facts) reuse(p *pool.Pool) []Remedy {
 	return append(out, Remedy{
 		ID: TWReuse, Command: "portroom fix tw-reuse",
 		Text:   "let connects take over their own TIME_WAIT entries (tcp_tw_reuse=1)",
+		Sets:   []Assignment{{"tcp_tw_reuse", "1"}},
 		Gain:   Gain{room(p), room(p).scaled(p.Capacity, max(delay, 0.001))},
 		Hazard: "needs timestamps at both ends; a NAT or load balancer that merges clients or strips timestamps may drop such connects",
 	})
@@ -160,6 +176,7 @@ func (f *Facts) timestamps() Remedy {
 	return Remedy{
 		ID: RestoreTimestamps, Command: "portroom fix restore-timestamps",
 		Text: "turn timestamps on again (tcp_timestamps=1): without them no TIME_WAIT entry is ever taken over",
+		Sets: []Assignment{{"tcp_timestamps", "1"}},
 	}
 }
 

@@ -78,7 +78,7 @@ func (f *Facts) blockers(kinds ...pool.Kind) []string {
 func bindNoPort(n int, p *pool.Pool) Remedy {
 	m := Remedy{
 		ID: AppBindNoPort,
-		Text: fmt.Sprintf("set IP_BIND_ADDRESS_NO_PORT (Linux 4.2) before bind(address, 0), or do not bind: the kernel then chooses the port in connect(), and %s go back to every destination",
+		Text: fmt.Sprintf("set IP_BIND_ADDRESS_NO_PORT (Linux 4.2) before bind(address, 0), or do not bind: the kernel then chooses the port in connect(), and every destination has %s more",
 			count(n, "port")),
 	}
 	if p != nil {
@@ -105,6 +105,9 @@ func bindBeforeConnect(f *Facts) *Finding {
 			who = " by " + process(b.Command, b.PID)
 			break
 		}
+	}
+	if who == "" && 100*(first+left) < f.ports() {
+		return nil // what a server that was restarted leaves behind looks the same
 	}
 	out.Title = fmt.Sprintf("%s bound before connecting%s, which takes them from every destination", wasWere(first), who)
 	out.Evidence = f.blockers(pool.BoundFirst)
@@ -204,8 +207,21 @@ func oddRange(f *Facts) *Finding {
 		Severity: Info,
 		Title:    fmt.Sprintf("the range %s has an odd number of ports: connect() may leave out one end, so numbers are bounds one apart", r),
 		Evidence: []string{fmt.Sprintf("both ends are %s, so one half of the range has one port more", parity(r.First))},
-		Remedies: []Remedy{{ID: EvenRange, Command: "portroom fix even-range", Text: "give the range ends of different parity"}},
+		Remedies: []Remedy{{
+			ID: EvenRange, Command: "portroom fix even-range", Text: "give the range ends of different parity",
+			Sets: []Assignment{{"ip_local_port_range", even(r)}},
+		}},
 	}
+}
+
+// even writes the range with one port more where there is one, or one less.
+func even(r port.Range) string {
+	if r.Last < lastPort {
+		r.Last++
+	} else {
+		r.First++
+	}
+	return fmt.Sprintf("%d-%d", r.First, r.Last)
 }
 
 func parity(p uint16) string {
@@ -233,6 +249,7 @@ func rangeCollides(f *Facts) *Finding {
 			out.Remedies = append(out.Remedies, Remedy{
 				ID: ReserveListeners, Command: fmt.Sprintf("portroom set ip_local_reserved_ports=%s", reserve(&s.Reserved, &shared)),
 				Text: fmt.Sprintf("reserve %s", shared.String()), Gain: f.freed(-shared.Len()),
+				Sets: []Assignment{{"ip_local_reserved_ports", reserve(&s.Reserved, &shared)}},
 			})
 		}
 	}
@@ -247,6 +264,7 @@ func rangeCollides(f *Facts) *Finding {
 		out.Remedies = append(out.Remedies, Remedy{
 			ID: ReserveListeners, Command: "portroom fix reserve-listeners",
 			Text: "reserve the ports of those who listen inside the range; no pool becomes smaller, their ports are blocked already",
+			Sets: []Assignment{{"ip_local_reserved_ports", reserve(&s.Reserved, &danger)}},
 		})
 	}
 	if out.Title == "" {

@@ -104,9 +104,9 @@ func pastKnee(f *Facts) *Finding {
 	if len(slow) == 0 {
 		return nil
 	}
-	title := fmt.Sprintf("connects to %s have become slow: past %d ports each searches half of the range first", slow[0].Key.Dst, slow[0].Knee)
+	title := fmt.Sprintf("connects to %s have become slow: past %d ports each searches half of the range first", peer(slow[0].Key), slow[0].Knee)
 	if n := len(slow) - 1; n > 0 {
-		title = fmt.Sprintf("connects to %s and %s have become slow: each searches half of the range first", slow[0].Key.Dst, count(n, "more destination"))
+		title = fmt.Sprintf("connects to %s and %s have become slow: each searches half of the range first", peer(slow[0].Key), count(n, "more destination"))
 	}
 	out := about(Info, title, slow, func(p *pool.Pool) string {
 		return fmt.Sprintf("%s: %d held, the knee is at %d", name(p.Key), p.Held-p.Reusable, p.Knee)
@@ -124,7 +124,7 @@ func timeWaitDominates(f *Facts) *Finding {
 		return nil
 	}
 	p := pools[0]
-	title := fmt.Sprintf("%d of the %d ports held to %s are in TIME_WAIT: this side closes first", p.States[socket.TimeWait], p.Held, p.Key.Dst)
+	title := fmt.Sprintf("%d of the %d ports held to %s are in TIME_WAIT: this side closes first", p.States[socket.TimeWait], p.Held, peer(p.Key))
 	out := about(Warning, title, pools, func(p *pool.Pool) string {
 		s := fmt.Sprintf("%s: %d TIME_WAIT of %d held", name(p.Key), p.States[socket.TimeWait], p.Held)
 		if p.CeilingPerSecond > 0 {
@@ -161,7 +161,7 @@ func closeWaitLeak(f *Facts) *Finding {
 	if len(p.Owners) > 0 {
 		who = process(p.Owners[0].Command, p.Owners[0].PID)
 	}
-	title := fmt.Sprintf("%s does not close: %d connections to %s are in CLOSE_WAIT, and no timer ever ends them", who, p.States[socket.CloseWait], p.Key.Dst)
+	title := fmt.Sprintf("%s does not close: %d connections to %s are in CLOSE_WAIT, and no timer ever ends them", who, p.States[socket.CloseWait], peer(p.Key))
 	out := about(worst, title, pools, func(p *pool.Pool) string {
 		s := fmt.Sprintf("%s: %d CLOSE_WAIT of a capacity of %d", name(p.Key), p.States[socket.CloseWait], p.Capacity)
 		if h := holders(p); h != "" {
@@ -182,7 +182,7 @@ func connectsUnanswered(f *Facts) *Finding {
 		return nil
 	}
 	p := pools[0]
-	title := fmt.Sprintf("%s does not answer: %d connects wait in SYN_SENT, each holding a port until it gives up", p.Key.Dst, p.States[socket.SynSent])
+	title := fmt.Sprintf("%s does not answer: %d connects wait in SYN_SENT, each holding a port until it gives up", peer(p.Key), p.States[socket.SynSent])
 	out := about(Warning, title, pools, func(p *pool.Pool) string {
 		return fmt.Sprintf("%s: %d SYN_SENT of a capacity of %d", name(p.Key), p.States[socket.SynSent], p.Capacity)
 	})

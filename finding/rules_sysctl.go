@@ -33,6 +33,7 @@ func bucketsOverflow(f *Facts) *Finding {
 		out.Remedies = []Remedy{{
 			ID: RaiseTWBuckets, Text: fmt.Sprintf("raise tcp_max_tw_buckets above %d (an entry takes about 300 bytes)", f.Settings.MaxTWBuckets),
 			Command: fmt.Sprintf("sysctl net.ipv4.tcp_max_tw_buckets=%d", 2*f.Settings.MaxTWBuckets),
+			Sets:    []Assignment{{"tcp_max_tw_buckets", fmt.Sprint(2 * f.Settings.MaxTWBuckets)}},
 		}}
 	}
 	out.Remedies = append(out.Remedies, keepalive)
@@ -54,6 +55,7 @@ func bucketsLowered(f *Facts) *Finding {
 		Remedies: []Remedy{{
 			ID: RestoreDefault, Text: fmt.Sprintf("set it back to %d; the kernel's documentation says never to lower it by hand", standard),
 			Command: fmt.Sprintf("sysctl net.ipv4.tcp_max_tw_buckets=%d", standard),
+			Sets:    []Assignment{{"tcp_max_tw_buckets", fmt.Sprint(standard)}},
 		}},
 	}
 	if f.Overflows > 0 {
@@ -77,6 +79,7 @@ func finTimeoutFolklore(f *Facts) *Finding {
 		Remedies: []Remedy{{
 			ID: RestoreDefault, Text: "leave it at 60; against TIME_WAIT keep connections open, or let connects take over TIME_WAIT entries (portroom fix tw-reuse)",
 			Command: "sysctl net.ipv4.tcp_fin_timeout=60",
+			Sets:    []Assignment{{"tcp_fin_timeout", "60"}},
 		}},
 	}
 }
@@ -92,6 +95,7 @@ func recycle(f *Facts) *Finding {
 		Remedies: []Remedy{{
 			ID: RestoreDefault, Text: "turn it off (tcp_tw_recycle=0); tcp_tw_reuse=1 gives what was hoped for, for outgoing connections, without harm",
 			Command: "sysctl net.ipv4.tcp_tw_recycle=0",
+			Sets:    []Assignment{{"tcp_tw_recycle", "0"}},
 		}},
 	}
 }
@@ -171,6 +175,7 @@ func conntrackFull(f *Facts) *Finding {
 	out.Remedies = []Remedy{{
 		ID: RaiseConntrack, Text: fmt.Sprintf("raise nf_conntrack_max above %d (an entry takes about 300 bytes), or do not track what needs no NAT", c.Max),
 		Command: fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d", 2*c.Max),
+		Sets:    []Assignment{{"net.netfilter.nf_conntrack_max", fmt.Sprint(2 * c.Max)}},
 	}}
 	if c.TimeWait > timeWait {
 		out.Remedies = append(out.Remedies, Remedy{

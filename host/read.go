@@ -200,21 +200,49 @@ func Read(root string) (*Settings, error) {
 	return s, nil
 }
 
+// Parameter reads one parameter of the network namespace of the calling thread,
+// such as net/ipv4/tcp_tw_reuse, under a root, without the blanks at its ends. The
+// error wraps [fs.ErrNotExist] where the kernel has no such parameter.
+func Parameter(root, name string) (string, error) {
+	return readFile(filepath.Join(root, "proc/sys", name))
+}
+
+// mostText bounds what is read of a file. ip_local_reserved_ports is the longest:
+// 32,768 single ports, 6 bytes each.
+const mostText = 256 << 10
+
 // readFile reads a small file without the blanks at its ends.
+//
+// The kernel writes a parameter into the buffer of the first read, cuts it off
+// where that ends, and has nothing for a second one (proc_do_large_bitmap in
+// kernel/sysctl.c). What fills the buffer is therefore read again with a larger one.
 func readFile(name string) (string, error) {
+	for size := 4 << 10; ; size *= 4 {
+		b, err := readOnce(name, size)
+		if err != nil {
+			return "", err
+		}
+		if len(b) < size {
+			return strings.TrimSpace(string(b)), nil
+		}
+		if size > mostText {
+			return "", fmt.Errorf("%s is longer than %d bytes", name, mostText)
+		}
+	}
+}
+
+// readOnce reads a file into a buffer of one size, until the file ends or the
+// buffer is full.
+func readOnce(name string, size int) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer f.Close()
-	// ip_local_reserved_ports is the longest: 32,768 single ports, 6 bytes each.
-	const most = 256 << 10
-	b, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err != nil {
-		return "", err
+	b := make([]byte, size)
+	n, err := io.ReadFull(f, b)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
 	}
-	if len(b) > most {
-		return "", fmt.Errorf("%s is longer than %d bytes", name, most)
-	}
-	return strings.TrimSpace(string(b)), nil
+	return b[:n], err
 }

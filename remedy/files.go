@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Files is every way in which this package and its drivers change files. Tests
@@ -196,6 +197,27 @@ func (d FileDriver) Clean(kind, path string) error {
 		return nil
 	}
 	return d.Files.Remove(temp)
+}
+
+// Keep says why a directory that a plan made is to stay: others have put files
+// into it since. "" for no reason.
+func (FileDriver) Keep(s Step, p Plan) string {
+	if s.Kind != KindDirectory {
+		return ""
+	}
+	entries, err := os.ReadDir(s.Object)
+	if err != nil {
+		return "" // whoever removes it will say so
+	}
+	for _, e := range entries {
+		path := filepath.Join(s.Object, e.Name())
+		if !slices.ContainsFunc(p.Steps, func(t Step) bool {
+			return t.Object == path || t.Kind == KindFile && t.Object+tempSuffix == path
+		}) {
+			return fmt.Sprintf("%s stays, since it holds other files, such as %s", s.Object, e.Name())
+		}
+	}
+	return ""
 }
 
 // Boot implements [Driver]: files outlive restarts.

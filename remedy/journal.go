@@ -119,12 +119,14 @@ func Peek(opt Options) (*Journal, error) {
 	return j, nil
 }
 
-// Close gives the lock back.
+// Close gives the lock back. A second call does nothing.
 func (j *Journal) Close() error {
 	if j.lock == nil {
 		return nil
 	}
-	return j.lock.Close()
+	lock := j.lock
+	j.lock = nil
+	return lock.Close()
 }
 
 // Changes returns what is in the journal, the oldest first.
@@ -259,6 +261,10 @@ func (j *Journal) rollBack(d Driver, c *Change, cause string, mine bool) (left [
 			if !restarted(d, c.Plan, s) {
 				left = append(left, &ChangedError{Object: s.Object, Want: s.To, Now: now})
 			}
+			continue
+		}
+		if why := keep(d, s, c.Plan); why != "" {
+			left = append(left, errors.New(why))
 			continue
 		}
 		back := s.Reverse()

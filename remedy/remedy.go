@@ -183,6 +183,17 @@ type Driver interface {
 	Close() error
 }
 
+// keeper is a driver of which some objects may have to stay when a plan is taken
+// back: Keep says why, or "".
+type keeper interface{ Keep(s Step, p Plan) string }
+
+func keep(d Driver, s Step, p Plan) string {
+	if k, ok := d.(keeper); ok && s.From.Absent {
+		return k.Keep(s, p)
+	}
+	return ""
+}
+
 // ErrGone says that an object ended together with what it belonged to, such as a
 // parameter with its network namespace: there is nothing left to change back.
 var ErrGone = errors.New("it is gone, and what was set in it")

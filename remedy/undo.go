@@ -55,6 +55,9 @@ func (j *Journal) Reverse(d Driver, c *Change, force bool) (p Plan, remarks []st
 		case now == s.To:
 			remarks = append(remarks, fmt.Sprintf("%s is %s already", s.Object, now))
 			continue
+		case keep(d, s.Reverse(), c.Plan) != "":
+			remarks = append(remarks, keep(d, s.Reverse(), c.Plan))
+			continue
 		case now == s.From:
 		case restarted(d, c.Plan, s):
 			remarks = append(remarks, fmt.Sprintf("%s is %s since the last restart", s.Object, now))

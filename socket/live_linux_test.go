@@ -9,6 +9,7 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/test/need"
@@ -133,6 +134,18 @@ func TestEveryReaderReportsExactlyTheSocketsThereAre(t *testing.T) {
 		}))
 
 		fn, got = keep()
+		interrupted, err = r.UserListeners(t.Context(), fn)
+		if interrupted || err != nil {
+			t.Errorf("%sUserListeners: interrupted %v, %v", name, interrupted, err)
+		}
+		same(t, name+"UserListeners", *got, only(w.tcp, func(s *Socket) bool {
+			shown := s.Auto == No && s.State == Listen
+			byDiag(s)
+			s.Auto, s.Bound = No, Yes
+			return shown
+		}))
+
+		fn, got = keep()
 		check(t, "IterateTCP", r.IterateTCP(t.Context(), fn))
 		same(t, name+"IterateTCP", *got, only(w.tcp, w.byIterator))
 
@@ -217,6 +230,25 @@ func TestBucketsOfABindAreReportedAndThoseOfAConnectAreNot(t *testing.T) {
 		if set := got[w.netns]; set == nil || *set != want {
 			t.Errorf("engine %s: got %v, want %v", engine, set, &want)
 		}
+	}
+}
+
+// Neighbouring ports are neighbours in the bind hash, and what the walk writes of
+// a part of it at once is limited.
+func TestThousandsOfNeighbouringPortsMayBeBound(t *testing.T) {
+	var want port.Set
+	id := freshNetns(t)
+	for p := uint16(20000); p < 26000; p++ {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		check(t, "socket", err)
+		defer unix.Close(fd)
+		check(t, "bind", unix.Bind(fd, &unix.SockaddrInet4{Port: int(p)}))
+		want.Add(p)
+	}
+	got, err := newReader(t, Diag).Buckets(t.Context())
+	check(t, "Buckets", err)
+	if set := got[id]; set == nil || *set != want {
+		t.Errorf("got %v, want %v", set, &want)
 	}
 }
 

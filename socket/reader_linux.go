@@ -141,6 +141,15 @@ func (r *Reader) UserPorts(ctx context.Context, fn func(*Socket) error) (interru
 	})
 }
 
+// UserListeners calls fn for each listening TCP socket whose port was asked for by
+// number. The kernel looks at listening sockets only.
+func (r *Reader) UserListeners(ctx context.Context, fn func(*Socket) error) (interrupted bool, err error) {
+	return r.dump(ctx, TCP, tcpRequest(r.next(), 1<<Listen, true), func(s *Socket) error {
+		s.Auto, s.Bound = No, Yes
+		return fn(s)
+	})
+}
+
 // BoundInactive calls fn for each socket that holds a port by bind() and neither
 // listens nor connects. Before Linux 6.8 sock_diag has none to show.
 func (r *Reader) BoundInactive(ctx context.Context, fn func(*Socket) error) (interrupted bool, err error) {

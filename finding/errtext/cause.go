@@ -102,6 +102,8 @@ var priors = []rule{
 	{"EADDRNOTAVAIL", windows, nil, nil, []prior{{"PR903", 0.6}, {"PR901", 0.4}}},
 	{"EADDRNOTAVAIL", "", []Call{Connect}, func(m *Match) bool { return m.IPv6 }, []prior{{"PR903", 0.75}, {"PR101", 0.2}, {"PR914", 0.05}}},
 	{"EADDRNOTAVAIL", "", []Call{Connect}, func(m *Match) bool { return m.Localhost }, []prior{{"PR101", 0.5}, {"PR903", 0.4}, {"PR914", 0.05}, {"PR107", 0.05}}},
+	// An IPv4 address with a port can always be connected to.
+	{"EADDRNOTAVAIL", "", []Call{Connect}, func(m *Match) bool { return m.Dst.IsValid() }, []prior{{"PR101", 0.8}, {"PR914", 0.1}, {"PR107", 0.05}, {"PR110", 0.05}}},
 	{"EADDRNOTAVAIL", "", []Call{Connect}, nil, []prior{{"PR101", 0.75}, {"PR107", 0.05}, {"PR110", 0.05}, {"PR903", 0.1}, {"PR914", 0.05}}},
 	{"EADDRNOTAVAIL", "", nil, nil, []prior{{"PR101", 0.5}, {"PR901", 0.3}, {"PR903", 0.1}, {"PR107", 0.05}, {"PR914", 0.05}}},
 
@@ -178,7 +180,7 @@ const (
 	saidWarning  = 4
 	saidInfo     = 2
 	unsaid       = 0.2
-	unsaidOfThis = 0.05
+	unsaidOfThis = 0.15
 )
 
 // Explain ranks the causes of a match. facts are those of the host where it
@@ -191,6 +193,9 @@ func Explain(m Match, facts *finding.Facts, found []finding.Finding) Explanation
 		c := Cause{Code: p.code, Weight: p.weight, Text: known[p.code].text, Remedy: known[p.code].remedy}
 		if e.Measured {
 			weigh(&c, &m, facts, found)
+		}
+		if c.Code == "PR101" && (m.System == windows || m.System == darwin) {
+			c.Text = "no source port is left, for whatever destination"
 		}
 		if c.Remedy == "" {
 			c.Remedy = general(m.System)
@@ -274,7 +279,10 @@ func weigh(c *Cause, m *Match, facts *finding.Facts, found []finding.Finding) {
 
 // say takes over what a finding says.
 func (c *Cause) say(f *finding.Finding) {
-	c.Evidence = f.Code + ": " + f.Title
+	c.Evidence = f.Title
+	if f.Code != c.Code {
+		c.Evidence = f.Code + ": " + f.Title
+	}
 	if len(f.Remedies) > 0 {
 		r := &f.Remedies[0]
 		c.Remedy = r.Text
@@ -303,7 +311,7 @@ func weighPool(c *Cause, m *Match, facts *finding.Facts, found []finding.Finding
 	switch f := findCode(found, "PR101"); {
 	case tightest == nil && findCode(found, "PR110") == nil:
 		c.Weight *= unsaidOfThis
-		c.Evidence = "nothing is connected to " + m.Dst.String() + " now: an empty pool is not exhausted"
+		c.Evidence = "nothing is connected to " + m.Dst.String() + " now; TIME_WAIT entries of then would be gone after 60 s"
 	case tightest == nil:
 		return false
 	case tightest.HeadroomMax == 0 && f != nil:

@@ -4,11 +4,15 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/portroom/portroom/host/nt"
 	"github.com/portroom/portroom/pool"
+	"github.com/portroom/portroom/remedy"
+	"github.com/portroom/portroom/remedy/sysctl"
 )
 
 // docs/json.md names every field that is printed, and every reason.
@@ -32,6 +36,9 @@ func TestTheJSONPageNamesEveryField(t *testing.T) {
 		default:
 			return
 		}
+		if typ == reflect.TypeFor[time.Time]() {
+			return // a string of RFC 3339
+		}
 		if seen[typ] {
 			return
 		}
@@ -39,6 +46,10 @@ func TestTheJSONPageNamesEveryField(t *testing.T) {
 		for i := range typ.NumField() {
 			f := typ.Field(i)
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if name == "" && f.Anonymous {
+				fields(f.Type)
+				continue
+			}
 			if name == "" {
 				t.Errorf("%s.%s has no JSON name", typ, f.Name)
 			} else if !named[name] {
@@ -48,7 +59,8 @@ func TestTheJSONPageNamesEveryField(t *testing.T) {
 		}
 	}
 	for _, v := range []any{poolJSON{}, checkJSON{}, sum{}, portJSON{}, mapJSON{}, settingsJSON{}, versionJSON{},
-		ntSettingsJSON{}, ntRangeJSON{}, ntPoolJSON{}, checkTargetJSON{}} {
+		ntSettingsJSON{}, ntRangeJSON{}, ntPoolJSON{}, checkTargetJSON{},
+		changeJSON{}, journalJSON{}, confirmJSON{}, demoJSON{}, explanationJSON{}, logJSON{}} {
 		fields(reflect.TypeOf(v))
 	}
 	for _, c := range nt.Codes {
@@ -59,6 +71,20 @@ func TestTheJSONPageNamesEveryField(t *testing.T) {
 	for _, s := range []nt.State{nt.Absent, nt.Good, nt.OutOfRange, nt.WrongType, nt.Malformed, nt.Leftover} {
 		if !named[string(s)] {
 			t.Errorf("docs/json.md does not name the state `%s`", s)
+		}
+	}
+	for _, s := range []remedy.Status{remedy.Pending, remedy.InForce, remedy.Undone, remedy.Undo, remedy.RolledBack} {
+		if !strings.Contains(string(text), "`"+string(s)+"`") {
+			t.Errorf("docs/json.md does not name the status `%s`", s)
+		}
+	}
+	page, err := os.ReadFile("../../docs/remedies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range append(slices.Clone(sysctl.Remedies), sysctl.UnprotectedPorts, sysctl.FewerPorts) {
+		if !strings.Contains(string(page), "`"+r+"`") {
+			t.Errorf("docs/remedies.md does not name `%s`", r)
 		}
 	}
 	for r := range reasons {

@@ -115,8 +115,3 @@ func liveEvents(ctx context.Context, r *report) *eventsJSON {
 	}
 	return jsonEvents("live", l)
 }
-
-func (r *report) add(n note) {
-	r.notes = append(r.notes, n)
-	r.json.Notes = r.notes
-}

@@ -2,82 +2,76 @@ package cli_test
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
-	"github.com/portroom/portroom/test/need"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/portroom/portroom/test/hivex"
 )
 
-// blankHive writes the smallest hive there is: a base block and one bin with a root
-// key and its security. No tool ships one, and it must not come from our writer.
-func blankHive(t *testing.T, path string) {
-	t.Helper()
-	b := make([]byte, 0x2000)
-	put := func(at int, n uint32) { binary.LittleEndian.PutUint32(b[at:], n) }
-	copy(b, "regf")
-	put(4, 1)       // sequence numbers, both alike
-	put(8, 1)       //
-	put(20, 1)      // version 1.3
-	put(24, 3)      //
-	put(32, 1)      // loaded as a file
-	put(36, 0x20)   // the root key, counted from the first bin
-	put(40, 0x1000) // length of the bins
-	put(44, 1)      // cluster
-	bin := 0x1000
-	copy(b[bin:], "hbin")
-	put(bin+8, 0x1000)
-
-	root := bin + 0x20
-	put(root, ^uint32(0x58-1)) // in use: minus the length
-	copy(b[root+4:], "nk")
-	binary.LittleEndian.PutUint16(b[root+6:], 0x2c) // root, not to be deleted, name in Latin-1
-	for _, at := range []int{20, 32, 36, 44, 52} {
-		put(root+at, ^uint32(0)) // no parent, no subkeys, no values, no class
+// The scripts have the two hives of a Server 2003 in their folder, filled by
+// hivexregedit, and damage them.
+func TestHiveScripts(t *testing.T) {
+	made := t.TempDir()
+	for _, name := range []string{"SYSTEM", "SOFTWARE"} {
+		text := read(t, filepath.Join("testdata/windows/2003-standard", strings.ToLower(name)+".reg"))
+		hivex.Fill(t, filepath.Join(made, name), `HKEY_LOCAL_MACHINE\`+name, text)
 	}
-	put(root+48, 0x78) // security
-	binary.LittleEndian.PutUint16(b[root+76:], 4)
-	copy(b[root+80:], "ROOT")
-
-	sk := bin + 0x78
-	put(sk, ^uint32(0x30-1))
-	copy(b[sk+4:], "sk")
-	put(sk+8, 0x78) // the list of securities has this one alone
-	put(sk+12, 0x78)
-	put(sk+16, 1)
-	put(sk+20, 20)
-	b[sk+24], b[sk+26] = 1, 0 // revision of the descriptor
-	b[sk+27] = 0x80           // self-relative, nothing in it
-	free := sk + 0x30
-	put(free, uint32(0x2000-free))
-
-	var sum uint32
-	for i := 0; i < 508; i += 4 {
-		sum ^= binary.LittleEndian.Uint32(b[i:])
-	}
-	put(508, sum)
-	if err := os.WriteFile(path, b, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/hives",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("LANG", "C.UTF-8")
+			return os.CopyFS(e.WorkDir, os.DirFS(made))
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exitsCmd,
+			"patch": patchCmd,
+		},
+	})
 }
 
-// fillHive makes a hive out of .reg text. hivexregedit does it, so that what is
-// read was not written by this project.
-func fillHive(t *testing.T, path, root, text string) {
-	t.Helper()
-	_, err := exec.LookPath("hivexregedit")
-	need.That(t, err == nil, "hivexregedit(1)", "apt-get install libwin-hivex-perl libhivex-bin")
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
+// patchCmd changes bytes of a file, or makes one of zeros:
+//
+//	patch FILE [size=N] [OFFSET=HEX …] [sum]
+//
+// Last of all, sum makes the checksum of a hive's base block right.
+func patchCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: patch FILE [size=N] [OFFSET=HEX …] [sum]")
 	}
-	blankHive(t, path)
-	reg := filepath.Join(t.TempDir(), "tree.reg")
-	if err := os.WriteFile(reg, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
+	path := ts.MkAbs(args[0])
+	b, err := os.ReadFile(path)
+	if !os.IsNotExist(err) {
+		ts.Check(err)
 	}
-	out, err := exec.Command("hivexregedit", "--merge", "--prefix", `HKEY_LOCAL_MACHINE\`+root, path, reg).CombinedOutput()
-	if err != nil {
-		t.Fatalf("hivexregedit: %v: %s", err, out)
+	for _, a := range args[1:] {
+		at, value, _ := strings.Cut(a, "=")
+		switch at {
+		case "size":
+			n, err := strconv.Atoi(value)
+			ts.Check(err)
+			b = append(b, make([]byte, max(0, n-len(b)))...)[:n]
+		case "sum":
+			var sum uint32
+			for i := 0; i < 508; i += 4 {
+				sum ^= binary.LittleEndian.Uint32(b[i:])
+			}
+			binary.LittleEndian.PutUint32(b[508:], sum)
+		default:
+			offset, err := strconv.ParseUint(at, 0, 32)
+			ts.Check(err)
+			data, err := hex.DecodeString(value)
+			ts.Check(err)
+			copy(b[offset:], data)
+		}
 	}
+	ts.Check(os.WriteFile(path, b, 0o644))
 }

@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"runtime"
 
 	"github.com/portroom/portroom/internal/secret"
 	"github.com/portroom/portroom/internal/target"
 	"github.com/portroom/portroom/registry"
+	"github.com/portroom/portroom/registry/hive"
 	"github.com/portroom/portroom/registry/regtext"
 	"github.com/portroom/portroom/registry/remote"
 )
@@ -14,6 +16,14 @@ import (
 // openers open the registries that a target names.
 func (f *targetFlags) openers() target.Openers {
 	return target.Openers{
+		Hive: func(path string) (registry.Store, error) {
+			f, err := hive.Open(path, hive.Options{})
+			if err != nil {
+				// The target names the file. A nil *File is none in the interface.
+				return nil, errors.Unwrap(err)
+			}
+			return f, nil
+		},
 		Reg: func(path string) (registry.Store, error) {
 			s, err := regtext.Open(path)
 			if err != nil {

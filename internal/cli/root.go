@@ -21,6 +21,7 @@ import (
 
 	"github.com/portroom/portroom/internal/netns"
 	"github.com/portroom/portroom/internal/survey"
+	"github.com/portroom/portroom/remedy"
 	"github.com/portroom/portroom/socket"
 )
 
@@ -61,17 +62,22 @@ type app struct {
 	allNamespaces bool
 	engine        string
 	noBPF         bool
+
+	files remedy.Files // how files are changed; nil for the system's own
 }
 
 // Main runs the command line of the process and returns its exit status.
-func Main() int {
+func Main() int { return mainWith(nil) }
+
+// mainWith is Main with another way to change files.
+func mainWith(files remedy.Files) int {
 	if os.Getenv("GOGC") == "" {
 		// A short life with a small heap: collect first at 16 MiB, not at 4.
 		debug.SetGCPercent(400)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{stdout: os.Stdout, stderr: os.Stderr}
+	a := &app{stdout: os.Stdout, stderr: os.Stderr, files: files}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
 		a.width = 80
 		if w, _, err := term.GetSize(fd); err == nil && w > 0 {
@@ -102,11 +108,15 @@ func (a *app) run(ctx context.Context, args []string) int {
 	err := root.ExecuteContext(ctx)
 	var status statusError
 	var usage usageError
+	var back *remedy.RolledBackError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &status):
 		return int(status)
+	case errors.As(err, &back): // also when it was interrupted: it says what became of it
+		fmt.Fprintln(a.stderr, "portroom:", err)
+		return exitFailed
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(a.stderr, "portroom: interrupted")
 		return exitFailed
@@ -122,8 +132,9 @@ const rootLong = `portroom measures how many more connections this host can open
 destination the number of source ports that the kernel will still grant, who
 holds the others, and what is in the way. Without a command it runs "check".
 
-It reads only. As root its numbers are exact; without privilege they are lower
-bounds, shown as "≥ 81", and it says what is missing.
+It reads only, but for fix, set and undo, which show what they will change first.
+As root its numbers are exact; without privilege they are lower bounds, shown as
+"≥ 81", and it says what is missing.
 
 EXIT STATUS
   0   fine (check: below --warn)
@@ -160,7 +171,8 @@ func (a *app) command() *cobra.Command {
 	p.BoolVarP(&a.allNamespaces, "all-namespaces", "A", false, "measure every network namespace that has a process or a name")
 	p.BoolVar(&a.noBPF, "no-bpf", false, "read by sock_diag alone, without BPF iterators")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(check, a.roomCommand(), a.poolsCommand(), a.portsCommand(), a.settingsCommand(), a.versionCommand())
+	root.AddCommand(check, a.explainCommand(), a.roomCommand(), a.poolsCommand(), a.portsCommand(), a.settingsCommand(),
+		a.fixCommand(), a.setCommand(), a.undoCommand(), a.confirmCommand(), a.watchdogCommand(), a.demoCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = noArgs

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		"portroom": func() { os.Exit(cli.Main()) },
 		"hold":     hold,
 		"nocaps":   nocaps,
+		"cut":      cut,
 	})
 }
 
@@ -133,6 +134,7 @@ var varies = []struct {
 }{
 	{regexp.MustCompile(`portroom-load-\d+-\d+`), "HOST"},
 	{regexp.MustCompile(`hold\[\d+\]`), "hold[PID]"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?`), "TIME"},
 	{regexp.MustCompile(`"(pid|netns|uid)": [1-9]\d*`), `"$1": 1`},
 	{regexp.MustCompile(`"cgroup": "[^"]*"`), `"cgroup": "/CGROUP"`},
 	{regexp.MustCompile(`"release": "[^"]*"`), `"release": "RELEASE"`},
@@ -150,7 +152,7 @@ func normalCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: normal stdout|stderr FILE")
 	}
-	text := ts.ReadFile(args[0])
+	text := strings.ReplaceAll(ts.ReadFile(args[0]), ts.Getenv("WORK"), "WORK")
 	for _, v := range varies {
 		text = v.pattern.ReplaceAllString(text, v.with)
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/portroom/portroom/test/hivex"
 )
 
 // portroom runs the real command in a folder.
@@ -54,7 +56,7 @@ func read(t *testing.T, name string) string {
 }
 
 // doors are the ways to the same two hives.
-var doors = []string{"reg:both.reg"}
+var doors = []string{"hive:system", "system:.", "reg:both.reg"}
 
 // The products of KB 196271, spelled as in its list without "Microsoft", and some
 // beside them.
@@ -90,8 +92,8 @@ func TestEveryProductIsToldApart(t *testing.T) {
 	for name, product := range products {
 		t.Run(name, func(t *testing.T) {
 			from, dir := filepath.Join("testdata/windows", name), t.TempDir()
-			fillHive(t, filepath.Join(dir, "system"), "SYSTEM", read(t, filepath.Join(from, "system.reg")))
-			fillHive(t, filepath.Join(dir, "software"), "SOFTWARE", read(t, filepath.Join(from, "software.reg")))
+			hivex.Fill(t, filepath.Join(dir, "system"), `HKEY_LOCAL_MACHINE\SYSTEM`, read(t, filepath.Join(from, "system.reg")))
+			hivex.Fill(t, filepath.Join(dir, "software"), `HKEY_LOCAL_MACHINE\SOFTWARE`, read(t, filepath.Join(from, "software.reg")))
 			exportHives(t, dir)
 			for _, door := range doors {
 				for file, args := range map[string][]string{
@@ -118,11 +120,8 @@ func exportHives(t *testing.T, dir string) {
 	t.Helper()
 	text := "Windows Registry Editor Version 5.00\n"
 	for _, hive := range []string{"system", "software"} {
-		out, err := exec.Command("hivexregedit", "--export", "--prefix", `HKEY_LOCAL_MACHINE\`+strings.ToUpper(hive), filepath.Join(dir, hive), `\`).Output()
-		if err != nil {
-			t.Fatalf("hivexregedit --export: %v", err)
-		}
-		_, rest, _ := strings.Cut(string(out), "\n")
+		out := hivex.Export(t, filepath.Join(dir, hive), `HKEY_LOCAL_MACHINE\`+strings.ToUpper(hive))
+		_, rest, _ := strings.Cut(out, "\n")
 		text += rest
 	}
 	if err := os.WriteFile(filepath.Join(dir, "both.reg"), []byte(text), 0o644); err != nil {
@@ -162,8 +161,8 @@ func TestWhatIsWrongWithAValueIsSaid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			fillHive(t, filepath.Join(dir, "system"), "SYSTEM", bad+c.values+"\n")
-			fillHive(t, filepath.Join(dir, "software"), "SOFTWARE", software)
+			hivex.Fill(t, filepath.Join(dir, "system"), `HKEY_LOCAL_MACHINE\SYSTEM`, bad+c.values+"\n")
+			hivex.Fill(t, filepath.Join(dir, "software"), `HKEY_LOCAL_MACHINE\SOFTWARE`, software)
 			exportHives(t, dir)
 			for _, door := range doors {
 				out, problems, status := portroom(t, dir, "check", "--target", door)

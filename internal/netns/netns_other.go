@@ -24,3 +24,12 @@ func (Namespace) Do(func() error) error { return errOther }
 
 // Cgroup returns the path of a process's control group: there are none here.
 func Cgroup(int) string { return "" }
+
+// First reports whether the namespace is the one that the system began with.
+func (Namespace) First() (bool, error) { return false, errOther }
+
+// Cookie returns the kernel's own number of the namespace.
+func (Namespace) Cookie() (uint64, error) { return 0, errOther }
+
+// Boot identifies the running system.
+func Boot() (string, error) { return "", errOther }

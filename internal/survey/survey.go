@@ -23,6 +23,12 @@ type Options struct {
 	MapProto   socket.Proto  // by this protocol
 	Port       uint16        // keep the sockets on this port
 
+	// Suppose, if set, changes the settings that were read, so that the account is
+	// the one after a change, with the sockets of now. Linux only.
+	Suppose func(*host.Settings) error
+	// Services keeps the sockets that wait for somebody. Linux only.
+	Services bool
+
 	// Progress, if set, is called before each namespace is read.
 	Progress func(done, total int)
 }
@@ -51,8 +57,13 @@ type View struct {
 	Limited error
 	// Sockets are those on Options.Port.
 	Sockets []Holder
+	// Services are TCP sockets that listen on a port that was asked for by number,
+	// and UDP sockets without a peer, in the range and outside.
+	Services []Holder
 	// PortBound says whether connect() passes over Options.Port.
 	PortBound socket.Tri
+	// TimeWaits is how many TIME_WAIT entries TCP has, in the range and outside.
+	TimeWaits int
 
 	cgroups map[int]string
 }

@@ -105,6 +105,11 @@ func (m *measure) namespace(ctx context.Context, ns netns.Namespace) (*View, err
 	if err != nil {
 		return nil, err
 	}
+	if m.Suppose != nil {
+		if err := m.Suppose(settings); err != nil {
+			return nil, err
+		}
+	}
 	v := &View{Namespace: ns, Settings: settings, cgroups: m.cgroups}
 	iterate := m.Engine == socket.Iterator || m.Engine == socket.Auto && settings.TWReuse == 1
 	for try := 1; ; try++ {
@@ -161,7 +166,8 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (t *pool.Tabl
 		return nil, false, false, fmt.Errorf("%w: %w", errUnexact, m.limited)
 	}
 	t = pool.New(v.Settings, exact, pool.Options{Owners: m.Owners, Map: m.Map, MapProto: m.MapProto})
-	v.Table, v.Limited, v.Sockets, v.PortBound = t, m.limited, nil, socket.Unknown
+	v.Table, v.Limited, v.Sockets, v.Services, v.PortBound = t, m.limited, nil, nil, socket.Unknown
+	v.TimeWaits = 0
 	if m.Owners {
 		v.Owners = m.owners
 	}
@@ -169,7 +175,8 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (t *pool.Tabl
 	if bound == nil {
 		bound = new(port.Set)
 	}
-	live := 0 // TCP sockets that the kernel counts as allocated
+	var asked port.Set // ports that somebody asked for by number to listen on
+	live := 0          // TCP sockets that the kernel counts as allocated
 	add := func(s *socket.Socket) error {
 		owner := v.Owners.Of(s.Inode)
 		t.Add(s, owner)
@@ -180,7 +187,13 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (t *pool.Tabl
 			missed = true
 		}
 		if m.Port != 0 && s.SrcPort == m.Port {
-			v.keep(s, owner)
+			v.Sockets = append(v.Sockets, v.holder(s, owner))
+		}
+		if s.Proto == socket.TCP && (s.State == socket.TimeWait || s.HalfOpenTimeWait) {
+			v.TimeWaits++
+		}
+		if m.Services && waits(s) && (s.Proto == socket.UDP || asked.Contains(s.SrcPort)) {
+			v.Services = append(v.Services, v.holder(s, owner))
 		}
 		return nil
 	}
@@ -191,6 +204,12 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (t *pool.Tabl
 		}
 	}
 
+	if m.Services {
+		note(m.reader.UserListeners(ctx, func(s *socket.Socket) error {
+			asked.Add(s.SrcPort)
+			return nil
+		}))
+	}
 	if exact {
 		for p := range bound.All() {
 			t.Block(p)
@@ -243,12 +262,20 @@ func (m *measure) idle(v *View, add func(*socket.Socket) error) {
 	}
 }
 
-func (v *View) keep(s *socket.Socket, owner int32) {
+func (v *View) holder(s *socket.Socket, owner int32) Holder {
 	h := Holder{Socket: *s}
 	if owner != socket.NoOwner {
 		h.Owner = v.Owners.At(owner)
 	}
-	v.Sockets = append(v.Sockets, h)
+	return h
+}
+
+// waits reports whether a socket is there for others to come to it.
+func waits(s *socket.Socket) bool {
+	if s.Proto == socket.UDP {
+		return s.State == socket.Closed
+	}
+	return s.State == socket.Listen
 }
 
 // allocated returns how many TCP sockets the kernel has in all namespaces, the

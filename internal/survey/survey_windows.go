@@ -39,6 +39,9 @@ func Each(ctx context.Context, opt Options, fn func(*View) error) error {
 	}
 	err = r.Sockets(ctx, func(s *socket.Socket, owner int32) error {
 		t.Add(s, owner)
+		if s.Proto == socket.TCP && s.State == socket.TimeWait {
+			v.TimeWaits++
+		}
 		if opt.Port == 0 || s.SrcPort != opt.Port {
 			return nil
 		}

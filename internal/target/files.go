@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/portroom/portroom/registry"
 )
 
 func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
@@ -24,17 +26,19 @@ func (o *Opened) hive(with Openers, path string) error {
 	case !info.Mode().IsRegular():
 		return errors.New("it is no regular file: want a SYSTEM hive")
 	}
-	return o.hives(with, path, sibling(path))
+	return o.hives(with, path, sibling(path), "")
 }
 
 // hives opens a SYSTEM hive and, unless its path is empty, a SOFTWARE hive. That
-// the second cannot be read costs the name of the product, no more.
-func (o *Opened) hives(with Openers, system, software string) error {
+// the second cannot be read costs the name of the product, no more. Errors of the
+// first begin with prefix.
+func (o *Opened) hives(with Openers, system, software, prefix string) error {
 	s, err := with.Hive(system)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s%w", prefix, plainError(err))
 	}
 	o.System, o.stores, o.Files = s, append(o.stores, s), append(o.Files, system)
+	o.doubt("SYSTEM", s)
 	keys, err := s.Keys("")
 	if err != nil {
 		return err
@@ -47,11 +51,22 @@ func (o *Opened) hives(with Openers, system, software string) error {
 	}
 	w, err := with.Hive(software)
 	if err != nil {
-		o.Notes = append(o.Notes, fmt.Sprintf("SOFTWARE is left out: %v", err))
+		o.Notes = append(o.Notes, fmt.Sprintf("SOFTWARE is left out: %v", plainError(err)))
 		return nil
 	}
 	o.Software, o.stores, o.Files = w, append(o.stores, w), append(o.Files, software)
+	o.doubt("SOFTWARE", w)
 	return nil
+}
+
+// doubt notes that a hive is one that Windows has not finished with, if it can say
+// so of itself.
+func (o *Opened) doubt(name string, s registry.Store) {
+	if h, ok := s.(interface{ Unclean() error }); ok {
+		if err := h.Unclean(); err != nil {
+			o.Notes = append(o.Notes, fmt.Sprintf("%s may be older than what that Windows would see: %v", name, err))
+		}
+	}
 }
 
 // otherHive names the hive that the keys at the root belong to, "" for SYSTEM and
@@ -128,7 +143,7 @@ func (o *Opened) system(with Openers, dir string) error {
 				software = p
 			}
 		}
-		return o.hives(with, found[0], software)
+		return o.hives(with, found[0], software, found[0]+": ")
 	}
 	return fmt.Errorf("there is more than one Windows in it (%s): name one of these folders", strings.Join(roots(found), ", "))
 }

@@ -63,7 +63,8 @@ func (t Target) String() string {
 // Openers open the registries of each kind. One that is nil stands for a kind
 // that this program cannot open.
 type Openers struct {
-	// Hive opens a hive file, whose root is that of the store.
+	// Hive opens a hive file, whose root is that of the store. Its errors need not
+	// name the file.
 	Hive func(path string) (registry.Store, error)
 	// Reg opens a .reg file. The store's root is above HKEY_LOCAL_MACHINE.
 	Reg func(path string) (registry.Store, error)

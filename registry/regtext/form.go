@@ -2,10 +2,11 @@ package regtext
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/portroom/portroom/registry/internal/wide"
 )
 
 // Form is how a file is written.
@@ -70,7 +71,7 @@ func text(b []byte) (string, Encoding, error) {
 		if len(b)%2 != 0 {
 			return "", 0, errors.New("UTF-16 text of an odd number of bytes: the file is cut off")
 		}
-		return fromUTF16(b), UTF16, nil
+		return wide.String(b), UTF16, nil
 	case bytes.HasPrefix(b, bomUTF16BE):
 		return "", 0, errors.New("UTF-16 text with the high byte first: save it as UTF-16LE or UTF-8")
 	case bytes.HasPrefix(b, bomUTF8):
@@ -91,7 +92,7 @@ func text(b []byte) (string, Encoding, error) {
 func (f Form) encode(s string) ([]byte, error) {
 	switch f.Encoding {
 	case UTF16:
-		b, _ := toUTF16(append([]byte(nil), bomUTF16LE...), s)
+		b, _ := wide.Append(append([]byte(nil), bomUTF16LE...), s)
 		return b, nil
 	case UTF8:
 		if f.Version == REGEDIT4 && !ascii(s) {
@@ -117,7 +118,7 @@ func (f Form) encode(s string) ([]byte, error) {
 func (f Form) takes(s string) bool {
 	switch f.Encoding {
 	case UTF16:
-		_, ok := toUTF16(nil, s)
+		_, ok := wide.Append(nil, s)
 		return ok
 	case ANSI:
 		_, ok := toANSI(s)
@@ -134,50 +135,3 @@ func ascii(s string) bool {
 	}
 	return true
 }
-
-// fromUTF16 decodes UTF-16LE, the halves of surrogate pairs into three bytes each.
-func fromUTF16(b []byte) string {
-	out := make([]byte, 0, len(b)/2)
-	unit := func(i int) rune { return rune(binary.LittleEndian.Uint16(b[i:])) }
-	for i := 0; i+1 < len(b); i += 2 {
-		u := unit(i)
-		if high(u) && i+3 < len(b) && low(unit(i+2)) {
-			out = utf8.AppendRune(out, 0x10000+(u-0xd800)<<10+(unit(i+2)-0xdc00))
-			i += 2
-			continue
-		}
-		if high(u) || low(u) {
-			out = append(out, 0xe0|byte(u>>12), 0x80|byte(u>>6&0x3f), 0x80|byte(u&0x3f))
-			continue
-		}
-		out = utf8.AppendRune(out, u)
-	}
-	return string(out)
-}
-
-// toUTF16 appends the text as UTF-16LE. It reports false if there are bytes in it
-// that fromUTF16 does not make; they become U+FFFD.
-func toUTF16(b []byte, s string) ([]byte, bool) {
-	ok := true
-	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		if r == utf8.RuneError && n == 1 {
-			if len(s) >= 3 && s[0] == 0xed && s[1]&0xe0 == 0xa0 && s[2]&0xc0 == 0x80 {
-				r, n = 0xd000|rune(s[1]&0x3f)<<6|rune(s[2]&0x3f), 3
-			} else {
-				ok = false
-			}
-		}
-		if r >= 0x10000 {
-			r -= 0x10000
-			b = binary.LittleEndian.AppendUint16(b, uint16(0xd800+r>>10))
-			r = 0xdc00 + r&0x3ff
-		}
-		b = binary.LittleEndian.AppendUint16(b, uint16(r))
-		s = s[n:]
-	}
-	return b, ok
-}
-
-func high(u rune) bool { return u >= 0xd800 && u < 0xdc00 }
-func low(u rune) bool  { return u >= 0xdc00 && u < 0xe000 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,7 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/portroom/portroom/registry"
-	"github.com/portroom/portroom/test/need"
+	"github.com/portroom/portroom/registry/internal/wide"
+	"github.com/portroom/portroom/test/hivex"
 	"github.com/portroom/portroom/test/wine"
 )
 
@@ -36,7 +36,7 @@ func random(seed uint64, form Form, letters, quoted string) *File {
 		}
 		return string(s)
 	}
-	wide := func(s string) []byte { b, _ := toUTF16([]byte{}, s); return b }
+	encode := func(s string) []byte { b, _ := wide.Append([]byte{}, s); return b }
 	f := &File{Form: form}
 	paths := []string{judged}
 	f.Create(judged)
@@ -54,11 +54,11 @@ func random(seed uint64, form Form, letters, quoted string) *File {
 			}
 			switch v.Type {
 			case registry.SZ:
-				v.Data = wide(word(quoted+"\\\"%", 0) + "\x00")
+				v.Data = encode(word(quoted+"\\\"%", 0) + "\x00")
 			case registry.ExpandSZ:
-				v.Data = wide(word(letters+"\\\"%\r\n", 0) + "\x00")
+				v.Data = encode(word(letters+"\\\"%\r\n", 0) + "\x00")
 			case registry.MultiSZ:
-				v.Data = wide(strings.Join([]string{word(letters, 1), word(letters, 1)}, "\x00") + "\x00\x00")
+				v.Data = encode(strings.Join([]string{word(letters, 1), word(letters, 1)}, "\x00") + "\x00\x00")
 			case registry.DWORD:
 				v.Data = binary.LittleEndian.AppendUint32(nil, r.Uint32())
 			default:
@@ -122,6 +122,16 @@ func write(t *testing.T, f *File) string {
 	return path
 }
 
+// printed is a file's text.
+func printed(t *testing.T, f *File) string {
+	t.Helper()
+	b, err := f.Print()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
 func parse(t *testing.T, path string) (*File, []byte) {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -172,7 +182,7 @@ func TestWineReadsAndWritesTheSameFiles(t *testing.T) {
 					}
 					t.Logf("seed %d: %d keys, %d values", seed, len(want), count(want))
 					if again, err := got.Print(); err != nil || !bytes.Equal(b, again) {
-						t.Errorf("seed %d: an exported file is printed otherwise, %v (-want +got):\n%s", seed, err, cmp.Diff(fromUTF16(b), fromUTF16(again)))
+						t.Errorf("seed %d: an exported file is printed otherwise, %v (-want +got):\n%s", seed, err, cmp.Diff(wide.String(b), wide.String(again)))
 					}
 					p.Reg(t, "delete", judged, "/f")
 				}
@@ -207,83 +217,20 @@ func TestWineDeletesWhatTheFileDeletes(t *testing.T) {
 	}
 }
 
-// blankHive is the smallest hive: a header, one bin, in it the root key and its
-// security descriptor (SYSTEM owns it, everybody may do everything).
-func blankHive() []byte {
-	b := make([]byte, 8192)
-	put32 := func(at int, n uint32) { binary.LittleEndian.PutUint32(b[at:], n) }
-	put16 := func(at int, n uint16) { binary.LittleEndian.PutUint16(b[at:], n) }
-	copy(b, "regf")
-	put32(4, 1)     // both sequence numbers
-	put32(8, 1)     //
-	put32(20, 1)    // version 1.3
-	put32(24, 3)    //
-	put32(32, 1)    // direct memory load
-	put32(36, 32)   // root cell, behind the header of the bin
-	put32(40, 4096) // length of the bins
-	put32(44, 1)    // clustering
-	var sum uint32
-	for i := 0; i < 508; i += 4 {
-		sum ^= binary.LittleEndian.Uint32(b[i:])
-	}
-	put32(508, sum)
-	const bin, root, sk = 4096, 4096 + 32, 4096 + 32 + 88
-	copy(b[bin:], "hbin")
-	put32(bin+8, 4096)
-	neg := func(n int32) uint32 { return uint32(-n) }
-	put32(root, neg(88))
-	nk := root + 4
-	copy(b[nk:], "nk")
-	put16(nk+2, 0x2c) // root, cannot be deleted, name in one-byte characters
-	for _, at := range []int{28, 32, 40, 48} {
-		put32(nk+at, 0xffffffff) // no subkeys, no values, no class
-	}
-	put32(nk+44, sk-bin)
-	put16(nk+72, 4)
-	copy(b[nk+76:], "root")
-	put32(sk, neg(80))
-	copy(b[sk+4:], "sk")
-	put32(sk+8, sk-bin)
-	put32(sk+12, sk-bin)
-	put32(sk+16, 1)
-	acl := []byte{
-		1, 0, 4, 0x80, 48, 0, 0, 0, 48, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0,
-		2, 0, 28, 0, 1, 0, 0, 0, 0, 3, 20, 0, 0x3f, 0, 0x0f, 0, 1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0,
-		1, 1, 0, 0, 0, 0, 0, 5,
-	}
-	put32(sk+20, uint32(len(acl)))
-	copy(b[sk+24:], acl)
-	put32(sk+80, 4096-(sk+80-bin)) // the rest is free
-	return b
-}
-
 func TestHivexregeditReadsAndWritesTheSameFiles(t *testing.T) {
-	_, err := exec.LookPath("hivexregedit")
-	need.That(t, err == nil, "hivexregedit", "apt-get install libwin-hivex-perl")
-	run := func(t *testing.T, args ...string) []byte {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "hivexregedit", args...)
-		var stderr strings.Builder
-		cmd.Stderr = &stderr
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("hivexregedit %q: %v: %s", args, err, stderr.String())
-		}
-		return out
-	}
 	const prefix = `HKEY_LOCAL_MACHINE`
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			hive := filepath.Join(t.TempDir(), "hive")
-			if err := os.WriteFile(hive, blankHive(), 0o600); err != nil {
+			if err := os.WriteFile(hive, hivex.Blank(3), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			// It reads UTF-8 only, and text in quotation marks only where it is ASCII.
 			made := random(seed, Form{Encoding: UTF8, LF: seed%2 == 0}, asciiLetters+"äßé", asciiLetters)
 			made.Delete(judged, "never was")
-			run(t, "--merge", "--prefix", prefix, hive, write(t, made))
-			exported := run(t, "--export", "--prefix", prefix, hive, `\`)
-			got, err := Parse(exported)
+			hivex.Merge(t, hive, prefix, printed(t, made))
+			exported := hivex.Export(t, hive, prefix)
+			got, err := Parse([]byte(exported))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -296,8 +243,8 @@ func TestHivexregeditReadsAndWritesTheSameFiles(t *testing.T) {
 			all := new(File)
 			all.Form = made.Form
 			all.DeleteKey(judged)
-			run(t, "--merge", "--prefix", prefix, hive, write(t, all))
-			got, err = Parse(run(t, "--export", "--prefix", prefix, hive, `\`))
+			hivex.Merge(t, hive, prefix, printed(t, all))
+			got, err = Parse([]byte(hivex.Export(t, hive, prefix)))
 			if err != nil {
 				t.Fatal(err)
 			}

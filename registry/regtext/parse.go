@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/portroom/portroom/registry"
+	"github.com/portroom/portroom/registry/internal/wide"
 )
 
 // A SyntaxError says where a file is not a .reg file.
@@ -240,7 +241,7 @@ func (p *parser) data(v *registry.Value) error {
 			return err
 		}
 		v.Type = registry.SZ
-		v.Data, _ = toUTF16(nil, s+"\x00")
+		v.Data, _ = wide.Append(nil, s+"\x00")
 		return nil
 	case prefixFold(p.s, "dword:"):
 		p.s = p.s[len("dword:"):]
@@ -272,7 +273,7 @@ func (p *parser) data(v *registry.Value) error {
 		return err
 	}
 	if p.f.Version == REGEDIT4 && isText(v.Type) {
-		b, _ = toUTF16(make([]byte, 0, 2*len(b)), fromANSI(b))
+		b, _ = wide.Append(make([]byte, 0, 2*len(b)), fromANSI(b))
 	}
 	v.Data = b
 	return nil

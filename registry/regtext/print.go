@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/portroom/portroom/registry"
+	"github.com/portroom/portroom/registry/internal/wide"
 )
 
 // lineLength is the column, in UTF-16 units, from which on regedit goes on in the
@@ -121,7 +122,7 @@ func (f Form) entry(e Entry, eol string) (string, error) {
 	data := e.Data
 	if f.Version == REGEDIT4 && isText(e.Type) {
 		var ok bool
-		if data, ok = toANSI(fromUTF16(data)); !ok || len(e.Data)%2 != 0 {
+		if data, ok = toANSI(wide.String(data)); !ok || len(e.Data)%2 != 0 {
 			// A REGEDIT4 file in Unicode holds more between quotation marks than in bytes.
 			if s, ok := f.quotable(e.Data); ok && e.Type == registry.SZ {
 				return left + `"` + escape.Replace(s) + `"`, nil
@@ -140,7 +141,7 @@ var escape = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "
 // quotable returns the text of a REG_SZ, without the zero that ends it, if it can
 // stand between quotation marks.
 func (f Form) quotable(data []byte) (string, bool) {
-	s, zero := strings.CutSuffix(fromUTF16(data), "\x00")
+	s, zero := strings.CutSuffix(wide.String(data), "\x00")
 	return s, zero && len(data)%2 == 0 && f.takes(s)
 }
 
@@ -155,7 +156,7 @@ func hexText(left string, data []byte, eol string) string {
 	const digits = "0123456789abcdef"
 	b := make([]byte, 0, len(left)+len(data)*4)
 	b = append(b, left...)
-	units, _ := toUTF16(nil, left)
+	units, _ := wide.Append(nil, left)
 	column := len(units) / 2
 	for i, c := range data {
 		b = append(b, digits[c>>4], digits[c&15])

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 
+	"github.com/portroom/portroom/internal/atomicfile"
 	"github.com/portroom/portroom/registry"
 )
 
@@ -261,19 +261,11 @@ func (s *Store) Flush() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
-	now, err := os.Stat(s.path)
+	seen, err := atomicfile.Replace(s.path, b, s.seen)
 	if err != nil {
-		return fmt.Errorf("write .reg file: %w", err)
-	}
-	if now.Size() != s.seen.Size() || !now.ModTime().Equal(s.seen.ModTime()) {
-		return fmt.Errorf("write .reg file %s: it was changed since it was read: read it again", s.path)
-	}
-	if err := replace(s.path, b); err != nil {
 		return fmt.Errorf("write .reg file %s: %w", s.path, err)
 	}
-	if s.seen, err = os.Stat(s.path); err != nil {
-		return fmt.Errorf("write .reg file: %w", err)
-	}
+	s.seen = seen
 	s.dirty = false
 	return nil
 }
@@ -291,15 +283,7 @@ func (f *File) Write(path string) error {
 	if err != nil {
 		return err
 	}
-	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("write .reg file: %w", err)
-	}
-	if err := finish(out, b); err != nil {
-		os.Remove(path)
-		return fmt.Errorf("write .reg file %s: %w", path, err)
-	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := atomicfile.New(path, b); err != nil {
 		return fmt.Errorf("write .reg file %s: %w", path, err)
 	}
 	return nil

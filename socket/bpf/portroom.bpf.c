@@ -55,9 +55,13 @@ struct owned {
 /*
  * The bind hash has at most 65,536 heads (tcp_init). An array map stands for
  * it, so that its iterator calls the program once for each slice of the heads.
+ * What one call writes must fit 32 KiB, or the read fails with E2BIG
+ * (bpf_seq_read), and neighbouring ports lie in neighbouring heads
+ * (inet_bhashfn): a slice of 64 holds the bound ports of 40 namespaces that have
+ * bound all of them.
  */
 #define MAX_HEADS 65536
-#define SLICE 4096	/* heads in one call where bpf_loop() exists, since 5.17 */
+#define SLICE 64	/* heads in one call where bpf_loop() exists, since 5.17 */
 #define MAX_STEPS (1 << 20)
 #define SHORT_SLICE 1	/* and where the verifier walks every turn of a loop */
 #define SHORT_STEPS 64

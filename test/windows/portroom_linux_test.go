@@ -37,8 +37,9 @@ func host(t *testing.T) (*wine.Prefix, *load.Netns) {
 	if err := n.Sysctl("net.ipv4.ip_local_port_range", fmt.Sprintf("%d %d", first, last)); err != nil {
 		t.Fatal(err)
 	}
-	// So that no connection takes a port that netsh is to call excluded.
-	if err := n.Sysctl("net.ipv4.ip_local_reserved_ports", excluded); err != nil {
+	// So that no socket is given a port that netsh is to call excluded, and no UDP
+	// socket the number of the TCP listener.
+	if err := n.Sysctl("net.ipv4.ip_local_reserved_ports", fmt.Sprintf("%s,%d", excluded, inRange)); err != nil {
 		t.Fatal(err)
 	}
 	return wine.NewIn(t, n), n

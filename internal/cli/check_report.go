@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/portroom/portroom/finding"
+	"github.com/portroom/portroom/host"
+	"github.com/portroom/portroom/internal/facts"
+	"github.com/portroom/portroom/internal/survey"
+	"github.com/portroom/portroom/pool"
+	"github.com/portroom/portroom/socket"
+)
+
+// screenPools is how many pools check shows.
+const screenPools = 8
+
+// A report is what check says of one namespace, the view let go.
+type report struct {
+	level   level
+	verdict string
+	label   string
+	ports   string // the line about the range
+	blocked []string
+	found   []finding.Finding
+	notes   []note // on how this was measured, and what the event log says
+	limited string
+	top     []shown
+	pools   int
+
+	json checkNamespaceJSON
+}
+
+// assess judges one namespace, on a thread inside it. first are the settings that
+// those of another namespace are compared with, nil for none.
+func assess(v *survey.View, f checkFlags, first *host.Settings) *report {
+	pools := v.Pools()
+	r := &report{label: v.Namespace.Label, pools: len(pools), limited: limitText(v)}
+	var bad []*pool.Pool
+	for i := range pools {
+		p := &pools[i]
+		l := severity(p, f.warn, f.crit)
+		if l > r.level {
+			r.level = l
+		}
+		if l != levelOK {
+			bad = append(bad, p)
+		}
+	}
+	blocked := v.Table.Blocked()
+	capacity := v.Range(socket.TCP).Len() - blocked.Total
+	if capacity <= 0 {
+		r.level = levelCritical
+	}
+	r.verdict = verdict(bad, pools, capacity, r.level, f)
+	r.ports = rangeLine(v.Range(socket.TCP), capacity, blocked.Total)
+	r.blocked = blockedLines(v, blocked)
+	if v.Hostwide() {
+		r.ports = hostwideLine(v.Range(socket.TCP), capacity, blocked.Total)
+		r.blocked = append(r.blocked, otherRanges(v)...)
+	}
+	r.found = finding.Judge(facts.Gather(v, pools, facts.Options{Root: "/", Warn: f.warn, Crit: f.crit, First: first}))
+	if v.Limited != nil {
+		r.notes = append(r.notes, note{"limited", boundsLine(v.Hostwide(), v.Limited.Error())})
+	}
+	for i := range pools[:min(len(pools), screenPools)] {
+		r.top = append(r.top, shown{severity(&pools[i], f.warn, f.crit), pools[i]})
+	}
+	r.json = checkNamespaceJSON{
+		Netns: v.Namespace.ID, Label: v.Namespace.Label, Status: r.level.String(), Verdict: r.verdict,
+		Range: jsonRange(v, socket.TCP), Ranges: jsonFamilyRanges(v), Blocked: jsonBlocked(v), Count: len(pools), Pools: []poolJSON{},
+		Findings: jsonFindings(r.found), Notes: append(notesOf(r.found), r.notes...), Limited: r.limited,
+	}
+	for i := range r.top {
+		r.json.Pools = append(r.json.Pools, jsonPool(v, &r.top[i].pool))
+	}
+	return r
+}
+
+// verdict is the sentence that a person reads first.
+func verdict(bad []*pool.Pool, pools []pool.Pool, capacity int, l level, f checkFlags) string {
+	switch {
+	case capacity <= 0:
+		return "no source port is left for any destination: every port of the range is blocked"
+	case l == levelOK && len(pools) == 0:
+		return fmt.Sprintf("no connection holds an ephemeral port; %d are free for every destination", capacity)
+	case l == levelOK:
+		p := &pools[0]
+		return fmt.Sprintf("no pool is held to %d%%; tightest is %s with %s left", f.warn, poolName(p.Key), left(p))
+	}
+	p := bad[0]
+	s := fmt.Sprintf("%s has %s left, %d of %d held", poolName(p.Key), left(p), p.Held-p.Reusable, p.Capacity)
+	if p.HeadroomMax == 0 {
+		s = fmt.Sprintf("%s has no port left, %d of %d held", poolName(p.Key), p.Held-p.Reusable, p.Capacity)
+		if p.Held == 0 {
+			s = fmt.Sprintf("%s has no port left", poolName(p.Key))
+		}
+	}
+	if n := len(bad) - 1; n > 0 {
+		s += fmt.Sprintf("; %s beyond %d%% as well", count(n, "more pool"), f.warn)
+	}
+	return s
+}

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/portroom/portroom/finding"
+	"github.com/portroom/portroom/finding/errtext"
+	"github.com/portroom/portroom/host"
+	"github.com/portroom/portroom/internal/facts"
+	"github.com/portroom/portroom/internal/survey"
+)
+
+const explainLong = `Say what an error of the network means: which call failed, what each system means
+by it, whether it is port exhaustion, and what else may have caused it, weighed by
+what this host shows now.
+
+WHAT is a number (10055, 99, 0xC0000209), a name (WSAENOBUFS, EADDRNOTAVAIL), an
+event of Windows (event 4227), or a message as a program printed it. A number is one
+of this system if it has it, else of another; --system says which. - reads a log from
+standard input and says what was recognised in it, how often and when.
+
+The causes are those of docs/findings.md. Weights are judgements, and add up to 1; a
+host that shows nothing now may have been short of ports at the time. Without
+privilege less is seen; with --no-host, and for errors of another system, nothing is
+looked at.
+
+EXIT STATUS
+  0   explained; of a log, also when nothing was recognised
+  3   standard input, or the namespace that --netns names, could not be read
+  64  wrong usage, or nothing that is known`
+
+const explainWant = "a number such as 10055, a name such as EADDRNOTAVAIL, event 4227, or a message that names an error of the network"
+
+// targets of an explanation.
+var errorSystems = []finding.System{finding.Linux, finding.Windows, finding.Darwin, finding.FreeBSD}
+
+type explainFlags struct {
+	system string
+	noHost bool
+}
+
+func (a *app) explainCommand() *cobra.Command {
+	f := explainFlags{}
+	c := &cobra.Command{
+		Use:   "explain WHAT",
+		Short: "Say what an error means here, and what caused it",
+		Long:  explainLong,
+		Example: `  portroom explain 10055
+  portroom explain EADDRNOTAVAIL --json
+  portroom explain 'dial tcp 10.0.0.5:80: connect: cannot assign requested address'
+  portroom explain event 4227
+  journalctl -u web1 | portroom explain -`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("explain: want %s, or - for a log on standard input", explainWant)
+			}
+			return nil
+		},
+		ValidArgsFunction: cobra.FixedCompletions(errtext.Names(), cobra.ShellCompDirectiveNoFileComp),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			here, err := f.parse(a)
+			if err != nil {
+				return err
+			}
+			e := &explainer{app: a, here: here, asked: f.system != "", noHost: f.noHost}
+			if len(args) == 1 && args[0] == "-" {
+				return e.log(cmd.Context(), cmd.InOrStdin())
+			}
+			return e.one(cmd.Context(), strings.Join(args, " "))
+		},
+	}
+	c.Flags().StringVar(&f.system, "system", "", "the `system` that the error is from: linux, windows, darwin or freebsd (default: this one)")
+	c.Flags().BoolVar(&f.noHost, "no-host", false, "do not look at this host")
+	_ = c.RegisterFlagCompletionFunc("system", cobra.FixedCompletions([]string{"linux", "windows", "darwin", "freebsd"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+// parse reads the flags and returns the system that errors are taken for.
+func (f *explainFlags) parse(a *app) (finding.System, error) {
+	switch {
+	case a.allNamespaces:
+		return "", usagef("explain looks at one namespace: use --netns instead of --all-namespaces")
+	case a.netns != "" && f.noHost:
+		return "", usagef("--netns names what to look at and --no-host means nothing: want one of the two")
+	}
+	here := finding.System(strings.ToLower(f.system))
+	switch here {
+	case "":
+		here = finding.System(runtime.GOOS)
+	case "macos":
+		here = finding.Darwin
+	}
+	if !slices.Contains(errorSystems, here) {
+		if f.system != "" {
+			return "", usagef("--system %q: want linux, windows, darwin or freebsd", f.system)
+		}
+		here = finding.Linux
+	}
+	return here, nil
+}
+
+// An explainer explains errors by the evidence of this host, which it looks at once
+// and only if an error may be its own.
+type explainer struct {
+	*app
+	here   finding.System // that numbers and names are taken for
+	asked  bool           // the caller named it
+	noHost bool
+
+	looked  bool
+	facts   *finding.Facts
+	found   []finding.Finding
+	limited string // why the evidence is less than it might be, or there is none
+}
+
+// explain explains one match. The error is that of a namespace that cannot be
+// measured though the caller named it.
+func (e *explainer) explain(ctx context.Context, m errtext.Match) (errtext.Explanation, error) {
+	if !e.noHost && (m.System == "" || m.System == finding.System(runtime.GOOS)) {
+		if err := e.look(ctx); err != nil {
+			return errtext.Explanation{}, err
+		}
+		return errtext.Explain(m, e.facts, e.found), nil
+	}
+	return errtext.Explain(m, nil, nil), nil
+}
+
+// look gathers the evidence of this host.
+func (e *explainer) look(ctx context.Context) error {
+	if e.looked {
+		return nil
+	}
+	e.looked = true
+	if err := host.Supported(); err != nil {
+		e.limited = err.Error()
+		return nil
+	}
+	first := firstSettings()
+	err := e.survey(ctx, survey.Options{Owners: true, Services: true}, func(v *survey.View) error {
+		e.facts = facts.Gather(v, v.Pools(), facts.Options{Root: "/", First: first})
+		e.found = finding.Judge(e.facts)
+		e.limited = limitText(v)
+		return nil
+	})
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case e.netns != "":
+		return err
+	default:
+		// The error can be explained without the host.
+		e.facts, e.limited = nil, "this host could not be measured: "+err.Error()
+	}
+	return nil
+}
+
+// one explains a word or a message.
+func (e *explainer) one(ctx context.Context, what string) error {
+	m, ok := errtext.Lookup(what, e.here)
+	if !ok {
+		return usagef("%q is nothing that explain knows: want %s", errtext.Readable(what, 60), explainWant)
+	}
+	x, err := e.explain(ctx, m)
+	if err != nil {
+		return err
+	}
+	if e.json {
+		return printJSON(e.stdout, e.jsonExplanation(&x))
+	}
+	return e.printExplanation(&x)
+}
