@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv(connectorEnv); spec != "" {
 		os.Exit(connector(spec))
 	}
+	if mode := os.Getenv(starterEnv); mode != "" {
+		os.Exit(starter(mode))
+	}
 	os.Exit(m.Run())
 }
 
@@ -49,6 +52,7 @@ const (
 	closeHere ending = "close"
 	reset     ending = "reset"
 	peerFirst ending = "peer"
+	keepReset ending = "keep, then reset" // at once when the process ends
 )
 
 // connector says how many connects were granted and refused, and keeps what it
@@ -138,9 +142,12 @@ func (k *task) connect() error {
 	switch k.How {
 	case keep:
 		return nil
-	case reset:
+	case reset, keepReset:
 		if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 			return err
+		}
+		if k.How == keepReset {
+			return nil
 		}
 	case peerFirst:
 		if _, err := unix.Read(fd, make([]byte, 1)); err != nil {

@@ -11,15 +11,14 @@ import (
 	"github.com/portroom/portroom/trace/bpf"
 )
 
-const (
-	// chunk is how many rows are read at a time, and how many unused ones in a row
-	// end the reading: rows are given out from the front.
-	chunk = 512
-	// rest is how long a flow must have been quiet, without an open connection,
-	// before its row may go to another. It is longer than a TIME_WAIT, whose owner is
-	// found through the row.
-	rest = 70 * time.Second
-)
+// chunk is how many rows are read at a time, and how many unused ones in a row end
+// the reading: rows are given out from the front.
+const chunk = 512
+
+// rest is how long a flow must have been quiet, without an open connection, before
+// its row may go to another. It is longer than a TIME_WAIT, whose owner is found
+// through the row. A variable for the tests, which have no time for a rest.
+var rest = 70 * time.Second
 
 // book is what is remembered of the rows between two readings.
 type book struct {
