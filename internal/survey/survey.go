@@ -4,6 +4,7 @@ package survey
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 
 	"github.com/portroom/portroom/host"
@@ -22,6 +23,11 @@ type Options struct {
 	Map        bool          // keep what each port is used for
 	MapProto   socket.Proto  // by this protocol
 	Port       uint16        // keep the sockets on this port
+
+	// Opened, if set, says who opened a connection that is in TIME_WAIT, which the
+	// kernel no longer knows. A running tracer does; see trace.Owners. It is asked
+	// only with Owners.
+	Opened func(netns uint64, src, dst netip.AddrPort) (pool.Owner, bool)
 
 	// Progress, if set, is called before each namespace is read.
 	Progress func(done, total int)

@@ -172,6 +172,9 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (t *pool.Tabl
 	live := 0 // TCP sockets that the kernel counts as allocated
 	add := func(s *socket.Socket) error {
 		owner := v.Owners.Of(s.Inode)
+		if m.Opened != nil && owner == socket.NoOwner {
+			owner = m.opener(v, s)
+		}
 		t.Add(s, owner)
 		if s.Proto == socket.TCP && s.State != socket.TimeWait && !s.HalfOpenTimeWait && s.State != socket.SynRecv {
 			live++
