@@ -48,7 +48,7 @@ func TestTheJSONPageNamesEveryField(t *testing.T) {
 		}
 	}
 	for _, v := range []any{poolJSON{}, checkJSON{}, sum{}, portJSON{}, mapJSON{}, settingsJSON{}, versionJSON{},
-		ntSettingsJSON{}, ntRangeJSON{}, ntPoolJSON{}, checkTargetJSON{}} {
+		ntSettingsJSON{}, ntRangeJSON{}, ntPoolJSON{}, checkTargetJSON{}, refusalJSON{}} {
 		fields(reflect.TypeOf(v))
 	}
 	for _, c := range nt.Codes {

@@ -160,7 +160,7 @@ func (a *app) command() *cobra.Command {
 	p.BoolVarP(&a.allNamespaces, "all-namespaces", "A", false, "measure every network namespace that has a process or a name")
 	p.BoolVar(&a.noBPF, "no-bpf", false, "read by sock_diag alone, without BPF iterators")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(check, a.roomCommand(), a.poolsCommand(), a.portsCommand(), a.settingsCommand(), a.versionCommand())
+	root.AddCommand(check, a.roomCommand(), a.poolsCommand(), a.portsCommand(), a.settingsCommand(), a.watchCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = noArgs

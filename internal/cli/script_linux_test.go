@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		"portroom": func() { os.Exit(cli.Main()) },
 		"hold":     hold,
 		"nocaps":   nocaps,
+		"refuse":   refuse,
 	})
 }
 
