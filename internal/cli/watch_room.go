@@ -21,12 +21,18 @@ type rooms struct {
 // share is the part of the time that may be spent on measuring, 1 to this.
 const share = 10
 
+// patience is how long the measuring may keep a line back.
+const patience = 2 * time.Second
+
 // fill puts in how many ports are held, where it can be measured. What cannot stays
 // unknown: the refusals are what matters.
 func (m *rooms) fill(ctx context.Context, list []refusal) {
 	if m.next == nil {
 		m.next = make(map[uint64]time.Time)
 	}
+	// The last line before the end is to have its number as well.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
 	byNetns := make(map[uint64][]*refusal)
 	for i := range list {
 		byNetns[list[i].Netns] = append(byNetns[list[i].Netns], &list[i])
