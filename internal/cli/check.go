@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -46,6 +47,7 @@ const screenPools = 8
 type checkFlags struct {
 	warn, crit int
 	events     string
+	sample     time.Duration
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -57,6 +59,7 @@ func (a *app) checkCommand() *cobra.Command {
 		Long:  checkLong,
 		Example: `  portroom
   portroom check --warn 50 --crit 80
+  portroom check --sample 2s
   portroom check --all-namespaces --json
   portroom check --target hive:/mnt/WINNT/system32/config/system`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -65,6 +68,9 @@ func (a *app) checkCommand() *cobra.Command {
 			}
 			t, err := where.parse(a)
 			if err != nil {
+				return err
+			}
+			if err := f.sampled(t); err != nil {
 				return err
 			}
 			if f.events != "" {
@@ -76,10 +82,15 @@ func (a *app) checkCommand() *cobra.Command {
 			if t.Kind != target.Local {
 				return a.checkTarget(cmd.Context(), &where, t, f)
 			}
+			first, err := a.sample(cmd.Context(), f.sample)
+			if err != nil {
+				return err
+			}
 			var reports []*report
 			var events *eventsJSON
-			err = a.survey(cmd.Context(), survey.Options{Owners: true}, func(v *survey.View) error {
+			err = a.survey(cmd.Context(), survey.Options{Owners: true, Visit: first.visit()}, func(v *survey.View) error {
 				r := assess(v, f)
+				first.forecast(r, v)
 				events = liveEvents(cmd.Context(), r)
 				reports = append(reports, r)
 				return nil
@@ -101,6 +112,7 @@ func (a *app) checkCommand() *cobra.Command {
 		},
 	}
 	where.add(c)
+	c.Flags().DurationVar(&f.sample, "sample", 0, "measure twice, this `time` apart, and say when pools will be full")
 	c.Flags().IntVar(&f.warn, "warn", defaultWarn, "warn when a pool is held to this `percent`")
 	c.Flags().StringVar(&f.events, "events", "", "judge this `file` instead of the host: what wevtutil qe System /f:xml printed on a Windows")
 	c.Flags().IntVar(&f.crit, "crit", defaultCrit, "critical when a pool is held to this `percent`")

@@ -24,6 +24,11 @@ type Options struct {
 	MapProto   socket.Proto  // by this protocol
 	Port       uint16        // keep the sockets on this port
 
+	// Visit, if set, is called when the sockets of a namespace are about to be read,
+	// with a view that has its settings; what it returns is called for each socket.
+	// When they have to be read again it is called again.
+	Visit func(*View) func(*socket.Socket)
+
 	// Opened, if set, says who opened a connection that is in TIME_WAIT, which the
 	// kernel no longer knows. A running tracer does; see trace.Owners. It is asked
 	// only with Owners.

@@ -169,6 +169,10 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (t *pool.Tabl
 	if bound == nil {
 		bound = new(port.Set)
 	}
+	visit := func(*socket.Socket) {}
+	if m.Visit != nil {
+		visit = m.Visit(v)
+	}
 	live := 0 // TCP sockets that the kernel counts as allocated
 	add := func(s *socket.Socket) error {
 		owner := v.Owners.Of(s.Inode)
@@ -176,6 +180,7 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (t *pool.Tabl
 			owner = m.opener(v, s)
 		}
 		t.Add(s, owner)
+		visit(s)
 		if s.Proto == socket.TCP && s.State != socket.TimeWait && !s.HalfOpenTimeWait && s.State != socket.SynRecv {
 			live++
 		}
