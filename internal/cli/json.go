@@ -34,6 +34,7 @@ type poolJSON struct {
 	Ceiling     *float64       `json:"ceiling_per_second"`
 	CeilingMax  float64        `json:"ceiling_per_second_max,omitempty"`
 	Owners      []ownerJSON    `json:"owners"`
+	Forecast    *forecastJSON  `json:"forecast,omitempty"`
 }
 
 type ownerJSON struct {

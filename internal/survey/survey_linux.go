@@ -177,9 +177,17 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (t *pool.Tabl
 	}
 	var asked port.Set // ports that somebody asked for by number to listen on
 	live := 0          // TCP sockets that the kernel counts as allocated
+	visit := func(*socket.Socket) {}
+	if m.Visit != nil {
+		visit = m.Visit(v)
+	}
 	add := func(s *socket.Socket) error {
 		owner := v.Owners.Of(s.Inode)
+		if m.Opened != nil && owner == socket.NoOwner {
+			owner = m.opener(v, s)
+		}
 		t.Add(s, owner)
+		visit(s)
 		if s.Proto == socket.TCP && s.State != socket.TimeWait && !s.HalfOpenTimeWait && s.State != socket.SynRecv {
 			live++
 		}
