@@ -104,7 +104,7 @@ type Refusal struct {
 	Key     pool.Key
 	Process Process
 	Errno   string // its name, such as EADDRNOTAVAIL
-	Bound   uint16 // the port that was bound and whose tuple was taken, 0 for none
+	Reason  string // no-port: none was free; port-taken: the one that had been bound was in use
 	Count   int
 }
 

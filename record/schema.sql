@@ -111,9 +111,9 @@ CREATE TABLE refusal (        -- connects without a port since the sample before
   pool    INTEGER NOT NULL REFERENCES pool(id),
   process INTEGER NOT NULL REFERENCES process(id),
   errno   TEXT NOT NULL,
-  bound   INTEGER NOT NULL,   -- the port that had been bound and was taken; 0 for none
+  reason  TEXT NOT NULL,      -- no-port: none was free; port-taken: the one that had been bound was in use
   count   INTEGER NOT NULL,   -- connects
-  PRIMARY KEY (sample, pool, process, errno, bound)
+  PRIMARY KEY (sample, pool, process, reason)
 ) WITHOUT ROWID;
 
 CREATE TABLE finding_sample ( -- what is wrong since this sample
@@ -153,7 +153,7 @@ FROM holder_sample h JOIN sample s ON s.id = h.sample JOIN pool p ON p.id = h.po
 
 CREATE VIEW refusals AS
 SELECT strftime('%Y-%m-%dT%H:%M:%fZ', s.time / 1000.0, 'unixepoch') AS time,
-       n.inode AS netns, n.label, p.proto, p.src, p.dst, c.pid, c.command, c.cgroup, r.errno, r.count, r.sample, r.pool
+       n.inode AS netns, n.label, p.proto, p.src, p.dst, c.pid, c.command, c.cgroup, r.errno, r.reason, r.count, r.sample, r.pool
 FROM refusal r JOIN sample s ON s.id = r.sample JOIN pool p ON p.id = r.pool
      JOIN netns n ON n.id = p.netns JOIN process c ON c.id = r.process;
 

@@ -194,10 +194,10 @@ func (t *telling) find(id int64) (int, bool) {
 
 func (t *telling) refusals() error {
 	wanted := make(map[int64]*Refusal)
-	return t.each("SELECT sample, pool, process, errno, bound, count FROM refusal WHERE sample BETWEEN ? AND ? ORDER BY sample, pool, process", func(row *sql.Rows) error {
+	return t.each("SELECT sample, pool, process, errno, reason, count FROM refusal WHERE sample BETWEEN ? AND ? ORDER BY sample, pool, process", func(row *sql.Rows) error {
 		var sample, id, process int64
 		var f Refusal
-		if err := row.Scan(&sample, &id, &process, &f.Errno, &f.Bound, &f.Count); err != nil {
+		if err := row.Scan(&sample, &id, &process, &f.Errno, &f.Reason, &f.Count); err != nil {
 			return err
 		}
 		i, ok := t.find(sample)

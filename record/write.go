@@ -267,7 +267,7 @@ func (w *writing) refusal(f *Refusal) error {
 	if err != nil {
 		return err
 	}
-	return w.insert(w.stmt.refusal, w.id, id, process, f.Errno, f.Bound, f.Count)
+	return w.insert(w.stmt.refusal, w.id, id, process, f.Errno, f.Reason, f.Count)
 }
 
 func (w *writing) poolID(netns int64, k pool.Key) (int64, error) {

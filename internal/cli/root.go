@@ -172,7 +172,7 @@ func (a *app) command() *cobra.Command {
 	p.BoolVar(&a.noBPF, "no-bpf", false, "read by sock_diag alone, without BPF iterators")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(check, a.explainCommand(), a.roomCommand(), a.poolsCommand(), a.portsCommand(), a.settingsCommand(),
-		a.fixCommand(), a.setCommand(), a.undoCommand(), a.confirmCommand(), a.watchdogCommand(), a.demoCommand(), a.watchCommand(), a.versionCommand())
+		a.fixCommand(), a.setCommand(), a.undoCommand(), a.confirmCommand(), a.watchdogCommand(), a.demoCommand(), a.watchCommand(), a.recordCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = noArgs
