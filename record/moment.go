@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/portroom/portroom/finding"
 	"github.com/portroom/portroom/pool"
 )
 
@@ -186,8 +187,8 @@ func (r *Record) rebuildSettings(m *Moment, whole int64, spaces map[int64]*Names
 }
 
 func (r *Record) rebuildFindings(m *Moment, whole int64, spaces map[int64]*Namespace) error {
-	found := make(map[int64]map[string]Finding)
-	if err := r.each("SELECT netns, code, present, severity, title, evidence, remedies FROM finding_sample WHERE sample BETWEEN ? AND ? ORDER BY sample, netns, code", func(row *sql.Rows) error {
+	found := make(map[int64]map[string]finding.Finding)
+	if err := r.each("SELECT netns, code, present, name, severity, title, evidence, remedies FROM finding_sample WHERE sample BETWEEN ? AND ? ORDER BY sample, netns, code", func(row *sql.Rows) error {
 		netns, present, f, err := scanFinding(row)
 		switch {
 		case err != nil:
@@ -195,7 +196,7 @@ func (r *Record) rebuildFindings(m *Moment, whole int64, spaces map[int64]*Names
 		case !present:
 			delete(found[netns], f.Code)
 		case found[netns] == nil:
-			found[netns] = map[string]Finding{f.Code: f}
+			found[netns] = map[string]finding.Finding{f.Code: f}
 		default:
 			found[netns][f.Code] = f
 		}
@@ -211,27 +212,15 @@ func (r *Record) rebuildFindings(m *Moment, whole int64, spaces map[int64]*Names
 		for _, f := range list {
 			n.Findings = append(n.Findings, f)
 		}
-		slices.SortFunc(n.Findings, func(a, b Finding) int {
-			return cmp.Or(cmp.Compare(gravity(b.Severity), gravity(a.Severity)), cmp.Compare(a.Code, b.Code))
-		})
+		slices.SortFunc(n.Findings, func(a, b finding.Finding) int { return graver(&a, &b) })
 	}
 	return nil
 }
 
-func scanFinding(row *sql.Rows, more ...any) (netns int64, present bool, f Finding, err error) {
-	var evidence, remedies string
-	if err = row.Scan(append([]any{&netns, &f.Code, &present, &f.Severity, &f.Title, &evidence, &remedies}, more...)...); err != nil {
+func scanFinding(row *sql.Rows, more ...any) (netns int64, present bool, f finding.Finding, err error) {
+	var severity, evidence, remedies string
+	if err = row.Scan(append([]any{&netns, &f.Code, &present, &f.Name, &severity, &f.Title, &evidence, &remedies}, more...)...); err != nil {
 		return netns, present, f, err
 	}
-	if err = json.Unmarshal([]byte(evidence), &f.Evidence); err != nil {
-		return netns, present, f, fmt.Errorf("the evidence of %s: %w", f.Code, err)
-	}
-	if err = json.Unmarshal([]byte(remedies), &f.Remedies); err != nil {
-		return netns, present, f, fmt.Errorf("the remedies of %s: %w", f.Code, err)
-	}
-	return netns, present, f, nil
-}
-
-func gravity(severity string) int {
-	return slices.Index([]string{"info", "warning", "critical"}, severity)
+	return netns, present, f, readColumns(&f, severity, evidence, remedies)
 }

@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/portroom/portroom/finding"
 	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/port"
 )
@@ -68,7 +69,7 @@ type Namespace struct {
 
 	// Judged says that Findings was filled in: there may be none.
 	Judged   bool
-	Findings []Finding
+	Findings []finding.Finding
 }
 
 // Blocked are the ports of the range that are out of reach for every destination.
@@ -106,23 +107,6 @@ type Refusal struct {
 	Errno   string // its name, such as EADDRNOTAVAIL
 	Reason  string // no-port: none was free; port-taken: the one that had been bound was in use
 	Count   int
-}
-
-// Finding is one thing that was wrong, as package finding words it.
-type Finding struct {
-	Code     string   `json:"code"`
-	Severity string   `json:"severity"`
-	Title    string   `json:"title"`
-	Evidence []string `json:"evidence"`
-	Remedies []Remedy `json:"remedies"`
-}
-
-// Remedy is a change that would have helped.
-type Remedy struct {
-	Text    string `json:"text"`
-	Command string `json:"command"`
-	Gain    string `json:"gain"`
-	Hazard  string `json:"hazard"`
 }
 
 // Event is something that happened to the recording itself.

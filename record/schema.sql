@@ -121,6 +121,7 @@ CREATE TABLE finding_sample ( -- what is wrong since this sample
   netns    INTEGER NOT NULL REFERENCES netns(id),
   code     TEXT NOT NULL,
   present  INTEGER NOT NULL,  -- 0: no longer
+  name     TEXT NOT NULL,
   severity TEXT NOT NULL,
   title    TEXT NOT NULL,
   evidence TEXT NOT NULL,     -- JSON array of sentences
@@ -165,7 +166,7 @@ WHERE t.before IS NOT NULL;
 
 CREATE VIEW findings AS
 SELECT strftime('%Y-%m-%dT%H:%M:%fZ', s.time / 1000.0, 'unixepoch') AS time,
-       n.inode AS netns, n.label, f.code, f.present, f.severity, f.title, f.evidence, f.remedies, f.sample
+       n.inode AS netns, n.label, f.code, f.name, f.present, f.severity, f.title, f.evidence, f.remedies, f.sample
 FROM finding_sample f JOIN sample s ON s.id = f.sample JOIN netns n ON n.id = f.netns;
 
 CREATE VIEW events AS

@@ -27,7 +27,7 @@ func (r *Recorder) prepare() error {
 		{&s.setting, "INSERT INTO setting VALUES (?, ?, ?, ?, ?)"},
 		// Two rows of a tracer may be of one flow.
 		{&s.refusal, "INSERT INTO refusal VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"},
-		{&s.finding, "INSERT INTO finding_sample VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.finding, "INSERT INTO finding_sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		// A row that is there is updated to what it is, to have its id returned.
 		{&s.netnsID, "INSERT INTO netns (inode, label) VALUES (?, ?) ON CONFLICT DO UPDATE SET label = label RETURNING id"},
 		{&s.poolID, "INSERT INTO pool (netns, proto, src, dst, ifindex) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET ended = 0 RETURNING id"},

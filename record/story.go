@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/portroom/portroom/finding"
 	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/socket"
 )
@@ -101,12 +102,12 @@ type Change struct {
 
 // FindingAt is a finding and when it was there.
 type FindingAt struct {
-	Netns    uint64
-	Label    string
-	From, To time.Time
-	Finding       // as it was at its gravest
-	Open     bool // it was still there at the end
-	seen     bool // by the whole sample at hand
+	Netns           uint64
+	Label           string
+	From, To        time.Time
+	finding.Finding      // as it was at its gravest
+	Open            bool // it was still there at the end
+	seen            bool // by the whole sample at hand
 }
 
 // EventAt is an event and its time.
@@ -288,7 +289,7 @@ func (t *telling) findings() error {
 	}
 	var wholeAt time.Time
 	inWhole := false
-	err := t.each(`SELECT f.netns, f.code, f.present, f.severity, f.title, f.evidence, f.remedies, f.sample, s.time, s.whole
+	err := t.each(`SELECT f.netns, f.code, f.present, f.name, f.severity, f.title, f.evidence, f.remedies, f.sample, s.time, s.whole
 		FROM finding_sample f JOIN sample s ON s.id = f.sample WHERE f.sample BETWEEN ? AND ? ORDER BY f.sample, f.netns, f.code`, func(row *sql.Rows) error {
 		var sample, at int64
 		var whole bool
@@ -319,7 +320,7 @@ func (t *telling) findings() error {
 		case o == nil:
 			o = &FindingAt{Netns: t.names[netns].inode, Label: t.names[netns].label, From: time.UnixMilli(at), Finding: f}
 			open[n] = o
-		case gravity(f.Severity) >= gravity(o.Severity):
+		case f.Severity >= o.Severity:
 			o.Finding = f
 		}
 		o.seen = true
@@ -336,7 +337,7 @@ func (t *telling) findings() error {
 		end(n, f, t.Story.Until)
 	}
 	slices.SortFunc(t.Findings, func(a, b FindingAt) int {
-		return cmp.Or(cmp.Compare(gravity(b.Severity), gravity(a.Severity)), a.From.Compare(b.From), cmp.Compare(a.Code, b.Code))
+		return cmp.Or(-cmp.Compare(a.Severity, b.Severity), a.From.Compare(b.From), cmp.Compare(a.Code, b.Code))
 	})
 	return nil
 }

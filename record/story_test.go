@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/portroom/portroom/finding"
 	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/socket"
 )
@@ -41,7 +42,7 @@ func anIncident() []*Sample {
 		}
 		n.Judged = true
 		if held == 28232 {
-			n.Findings = []Finding{{Code: "PR101", Severity: "critical", Title: "no port is left", Evidence: []string{"28232 of 28232 held"}}}
+			n.Findings = []finding.Finding{{Code: "PR101", Severity: finding.Critical, Title: "no port is left", Evidence: []string{"28232 of 28232 held"}}}
 			s.Refusals = []Refusal{{Netns: n.ID, Key: p.Key, Process: Process{PID: 812, Command: "nginx", Cgroup: "/system.slice/nginx.service"}, Errno: "EADDRNOTAVAIL", Count: 100 + i}}
 		}
 		list = append(list, s)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/portroom/portroom/finding"
 	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/socket"
 )
@@ -175,7 +176,7 @@ func (w *writing) settings(s *namespaceState, list []Setting) error {
 
 // findingState is a finding as the record has it.
 type findingState struct {
-	finding Finding
+	finding finding.Finding
 	written int64 // milliseconds
 }
 
@@ -215,31 +216,19 @@ func (w *writing) findings(s *namespaceState, n *Namespace) error {
 		if w.whole {
 			continue
 		}
-		if err := w.insert(w.stmt.finding, w.id, s.id, code, false, old.finding.Severity, old.finding.Title, "[]", "[]"); err != nil {
+		if err := w.insert(w.stmt.finding, w.id, s.id, code, false, old.finding.Name, old.finding.Severity.String(), old.finding.Title, "[]", "[]"); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *writing) finding(s *namespaceState, f *Finding) error {
-	evidence, err := json.Marshal(nonNil(f.Evidence))
+func (w *writing) finding(s *namespaceState, f *finding.Finding) error {
+	evidence, remedies, err := columnsOf(f)
 	if err != nil {
 		return err
 	}
-	remedies, err := json.Marshal(nonNil(f.Remedies))
-	if err != nil {
-		return err
-	}
-	return w.insert(w.stmt.finding, w.id, s.id, f.Code, true, f.Severity, f.Title, string(evidence), string(remedies))
-}
-
-// nonNil makes a list that JSON writes as one.
-func nonNil[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-	return list
+	return w.insert(w.stmt.finding, w.id, s.id, f.Code, true, f.Name, f.Severity.String(), f.Title, evidence, remedies)
 }
 
 func (w *writing) refusal(f *Refusal) error {

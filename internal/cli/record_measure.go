@@ -146,7 +146,7 @@ func (m *measurer) namespace(v *survey.View, thorough bool) record.Namespace {
 	if thorough {
 		for _, found := range finding.Judge(facts.Gather(v, pools, facts.Options{Root: "/", Warn: f.warn, Crit: f.crit, First: m.first})) {
 			if found.MootBy == "" {
-				n.Findings = append(n.Findings, recordFinding(&found))
+				n.Findings = append(n.Findings, found)
 			}
 		}
 	}
@@ -179,15 +179,6 @@ func recordSettings(v *survey.View) (list []record.Setting) {
 			record.Setting{Name: name + " excluded", Value: s.Excluded.String()})
 	}
 	return list
-}
-
-func recordFinding(f *finding.Finding) record.Finding {
-	out := record.Finding{Code: f.Code, Severity: f.Severity.String(), Title: f.Title, Evidence: f.Evidence}
-	for i := range f.Remedies {
-		r := &f.Remedies[i]
-		out.Remedies = append(out.Remedies, record.Remedy{Text: r.Text, Command: r.Command, Gain: r.Gain.String(), Hazard: r.Hazard})
-	}
-	return out
 }
 
 // refusals returns what the kernel counted since the last sample.
