@@ -100,8 +100,12 @@ func (p *Pool) Block(n int) error {
 
 func (p *Pool) fact(what, value, source, uncertain string) {
 	// A setting takes the place of the default.
-	p.Facts = slices.DeleteFunc(p.Facts, func(f Fact) bool { return f.What == what })
+	p.drop(what)
 	p.Facts = append(p.Facts, Fact{what, value, source, uncertain})
+}
+
+func (p *Pool) drop(what string) {
+	p.Facts = slices.DeleteFunc(p.Facts, func(f Fact) bool { return f.What == what })
 }
 
 // whole reads a whole number within bounds.

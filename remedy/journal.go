@@ -12,9 +12,6 @@ import (
 	"time"
 )
 
-// DefaultDir is where the journal is kept.
-const DefaultDir = "/var/lib/portroom"
-
 const (
 	journalName = "journal.jsonl"
 	lockName    = "lock"
@@ -299,6 +296,40 @@ func (j *Journal) put(d Driver, s Step) error {
 		return fmt.Errorf("%s was set to %s and reads back as %s", s.Object, s.To, now)
 	}
 	return nil
+}
+
+// Save puts backups beside the journal, their names with the number that the next
+// change will have in front.
+func (j *Journal) Save(list []Backup) error {
+	id := len(j.log.changes) + 1
+	for i := range list {
+		b := &list[i]
+		b.Path = filepath.Join(j.Dir, fmt.Sprintf("%d-%s", id, b.Name))
+		if err := j.save(b.Path, b.Data); err != nil {
+			return fmt.Errorf("back up: %w", err)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	if err := j.Files.Sync(j.Dir); err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	return nil
+}
+
+// save writes a file. A run that was cut off before it announced its plan may have
+// left one of the same name.
+func (j *Journal) save(path string, data []byte) error {
+	if _, err := os.Lstat(path); err == nil {
+		if err := j.Files.Remove(path); err != nil {
+			return err
+		}
+	}
+	if err := j.Files.Create(path, data); err != nil {
+		return err
+	}
+	return j.Files.Sync(path)
 }
 
 // Apply carries out a plan and returns its number. If it fails, everything is as

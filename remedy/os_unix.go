@@ -11,6 +11,9 @@ import (
 	"syscall"
 )
 
+// DefaultDir is where the journal is kept.
+const DefaultDir = "/var/lib/portroom"
+
 // sync opens a file or a directory and waits until it is on the disk.
 func sync(path string) error {
 	f, err := os.Open(path)

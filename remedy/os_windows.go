@@ -9,6 +9,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// DefaultDir is where the journal is kept: below ProgramData, which administrators
+// write to.
+const DefaultDir = `C:\ProgramData\portroom`
+
 // sync waits until a file is on the disk. NTFS keeps names in its own journal; a
 // directory cannot be flushed by those who are not allowed to flush the volume.
 func sync(path string) error {

@@ -110,6 +110,7 @@ const (
 	Now       Effect = "now"       // at once, and until the next restart
 	Permanent Effect = "permanent" // not now, but after each restart
 	Restart   Effect = "restart"   // after a restart only
+	Lasting   Effect = "lasting"   // at once, and after each restart, too
 )
 
 // A Step changes one object.

@@ -345,3 +345,27 @@ func FuzzJournal(f *testing.F) {
 		}
 	})
 }
+
+func TestABackupLiesBesideTheJournalUnderTheNumberOfTheChange(t *testing.T) {
+	o := &objects{state: map[string]remedy.State{"a": {Data: "1"}}, boot: "one"}
+	dir := filepath.Join(t.TempDir(), "state")
+	j := mustOpen(t, dir, o)
+	defer j.Close()
+	if _, err := j.Apply(context.Background(), o, plan(step("a", "1", "2")), nil); err != nil {
+		t.Fatal(err)
+	}
+	// What a run left that was cut off before its plan was announced is replaced.
+	for _, text := range []string{"of a run that was cut off", "the backup"} {
+		list := []remedy.Backup{{Name: "backup.reg", Data: []byte(text)}}
+		if err := j.Save(list); err != nil {
+			t.Fatal(err)
+		}
+		want := filepath.Join(dir, "2-backup.reg")
+		if b, err := os.ReadFile(want); list[0].Path != want || string(b) != text {
+			t.Errorf("%s: %q, %v", list[0].Path, b, err)
+		}
+	}
+	if fi, err := os.Stat(filepath.Join(dir, "2-backup.reg")); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", fi, err)
+	}
+}

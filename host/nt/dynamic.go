@@ -44,6 +44,12 @@ type DynamicRange struct {
 // Vista and Server 2008 on, unless it was changed (KB 929851).
 var DefaultDynamic = port.Range{First: 49152, Last: 65535}
 
+// The bounds of a dynamic range (KB 929851).
+const (
+	FirstDynamic = 1025 // the lowest first port
+	LeastDynamic = 255  // the smallest number of ports
+)
+
 // Range returns the range as its two ends. A count that reaches beyond the last
 // port, or is not above 0, is an error.
 func (d DynamicRange) Range() (port.Range, error) { return span(d.First, d.Count) }

@@ -30,6 +30,15 @@ func DynamicArgs(p socket.Proto, f Family) []string {
 	return []string{"interface", f.String(), "show", "dynamicport", p.String()}
 }
 
+// SetDynamicArgs are the arguments that make netsh set a dynamic range, at once and
+// for good (KB 929851).
+func SetDynamicArgs(d DynamicRange) []string {
+	return []string{
+		"interface", d.Family.String(), "set", "dynamicport", d.Proto.String(),
+		fmt.Sprintf("start=%d", d.First), fmt.Sprintf("num=%d", d.Count),
+	}
+}
+
 // ExcludedArgs are the arguments that make netsh show the excluded ranges.
 func ExcludedArgs(p socket.Proto, f Family) []string {
 	return []string{"interface", f.String(), "show", "excludedportrange", "protocol=" + p.String()}

@@ -108,6 +108,10 @@ func TestNetshIsAskedInFull(t *testing.T) {
 	if d := cmp.Diff([]string{"interface", "ipv4", "show", "excludedportrange", "protocol=tcp"}, ExcludedArgs(socket.TCP, IPv4)); d != "" {
 		t.Error(d)
 	}
+	wide := DynamicRange{socket.TCP, IPv4, 10240, 55296}
+	if d := cmp.Diff([]string{"interface", "ipv4", "set", "dynamicport", "tcp", "start=10240", "num=55296"}, SetDynamicArgs(wide)); d != "" {
+		t.Error(d)
+	}
 	set := ExcludedSet([]Excluded{{socket.TCP, IPv4, 10, 12, false}, {socket.UDP, IPv4, 1, 1, false}, {socket.TCP, IPv6, 2, 2, false}, {socket.TCP, IPv4, 12, 13, true}}, socket.TCP, IPv4)
 	if set.String() != "10-13" {
 		t.Error(set.String())
@@ -150,6 +154,20 @@ func TestAutoReusePortRangeIsReadFromAnyTemplate(t *testing.T) {
 				t.Errorf("%v (-want +got):\n%s", err, d)
 			}
 		})
+	}
+}
+
+func TestAutoReusePortRangeIsSetInNamedTemplatesOnly(t *testing.T) {
+	script, err := SetAutoReuseScript([]Template{{"InternetCustom", AutoReuse{10000, 50000}}, {"DatacenterCustom", AutoReuse{}}})
+	want := "; Set-NetTCPSetting -SettingName InternetCustom -AutoReusePortRangeStartPort 10000 -AutoReusePortRangeNumberOfPorts 50000" +
+		"; Set-NetTCPSetting -SettingName DatacenterCustom -AutoReusePortRangeStartPort 0 -AutoReusePortRangeNumberOfPorts 0"
+	if err != nil || !strings.HasSuffix(script, want) {
+		t.Errorf("%v: %s", err, script)
+	}
+	for _, name := range []string{"", "a b", "x;calc", "x'", "Größe"} {
+		if s, err := SetAutoReuseScript([]Template{{Name: name}}); err == nil {
+			t.Errorf("%q was taken: %s", name, s)
+		}
 	}
 }
 

@@ -418,3 +418,13 @@ func hexText(b []byte) string {
 	}
 	return s.String()
 }
+
+func TestWhatIsDocumentedOfAValueIsFoundByItsName(t *testing.T) {
+	v, ok := Documented("maxuserport")
+	if !ok || v.Name != MaxUserPort || v.Type != registry.DWORD || *v.Min != 5000 || *v.Max != 65534 || v.Source != "KB 196271" || v.Present {
+		t.Errorf("%+v %v", v, ok)
+	}
+	if _, ok := Documented("MaxUserPorts"); ok {
+		t.Error("a name that is not known was found")
+	}
+}

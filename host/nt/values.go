@@ -111,6 +111,20 @@ var definitions = []definition{
 	},
 }
 
+// Documented returns what the articles say of a value by its name, in whatever
+// case: its type, its bounds, its unit, its meaning and its source. It is false for
+// a name that is not known.
+func Documented(name string) (Value, bool) {
+	for i := range definitions {
+		if d := &definitions[i]; strings.EqualFold(d.name, name) {
+			v := d.read(registry.Value{}, false, System{})
+			v.Source = d.source // whatever the system
+			return v, true
+		}
+	}
+	return Value{}, false
+}
+
 // is2003 reports whether the system is one of release 5.2, or may be.
 func is2003(s System) bool { return s.Release == "5.2" || s.Release == "" }
 

@@ -3,11 +3,13 @@
 package atomicfile
 
 import (
+	"crypto/rand"
 	"errors"
-	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 )
 
@@ -17,15 +19,32 @@ var ErrChanged = errors.New("it was changed since it was read: read it again")
 // New writes a new file that its owner only can read. A file that is there is not
 // replaced: the error is an [fs.ErrExist].
 func New(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	var files disk
+	if err := files.Create(path, b); err != nil {
+		if !errors.Is(err, fs.ErrExist) {
+			os.Remove(path)
+		}
 		return err
 	}
-	if err := finish(f, b); err != nil {
+	if err := files.Sync(path); err != nil {
 		os.Remove(path)
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	if err := files.Sync(filepath.Dir(path)); err != nil && !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return nil
+}
+
+// Files is every way in which [ReplaceBy] and [Clean] change files. Tests put one in
+// its place that cuts the power.
+type Files interface {
+	// Create makes a new file with this content; the file must not be there.
+	Create(path string, data []byte) error
+	// Sync waits until a file, or the names in a folder, are on the disk.
+	Sync(path string) error
+	Rename(from, to string) error
+	Remove(path string) error
 }
 
 // Replace puts a file in place of the one at path, which must still be as it was when
@@ -33,6 +52,11 @@ func New(path string, b []byte) error {
 // extended attributes and access control lists are kept; where they cannot be, nothing
 // is replaced. It returns what seen is for the new file.
 func Replace(path string, b []byte, seen os.FileInfo) (os.FileInfo, error) {
+	return ReplaceBy(disk{}, path, b, seen)
+}
+
+// ReplaceBy is [Replace] by another way to change files.
+func ReplaceBy(files Files, path string, b []byte, seen os.FileInfo) (os.FileInfo, error) {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, err
@@ -41,31 +65,109 @@ func Replace(path string, b []byte, seen os.FileInfo) (os.FileInfo, error) {
 	if err := unchanged(path, seen); err != nil {
 		return nil, err
 	}
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".portroom-*.new")
-	if err != nil {
+	temp := tempPrefix(path) + rand.Text()[:8] + tempSuffix
+	if err := write(files, temp, path, b, seen); err != nil {
+		if _, e := os.Lstat(temp); e == nil {
+			_ = files.Remove(temp) // Clean may find it later
+		}
 		return nil, err
 	}
-	temp := f.Name()
-	defer os.Remove(temp) // in vain when it has got its new name
-	if err := keep(f, path, seen); err != nil {
-		f.Close()
-		return nil, err
-	}
-	if err := finish(f, b); err != nil {
-		return nil, err
-	}
-	if err := unchanged(path, seen); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return nil, err
-	}
-	if err := syncDir(dir); err != nil {
+	if err := files.Sync(filepath.Dir(path)); err != nil && !errors.Is(err, syscall.EINVAL) {
 		return nil, err
 	}
 	return os.Stat(path)
 }
+
+// write makes the new file and gives it the old one's name.
+func write(files Files, temp, path string, b []byte, seen os.FileInfo) error {
+	if err := files.Create(temp, b); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(temp, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	err = keep(f, path, seen)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	if err := files.Sync(temp); err != nil {
+		return err
+	}
+	if err := unchanged(path, seen); err != nil {
+		return err
+	}
+	return files.Rename(temp, path)
+}
+
+const tempSuffix = ".new"
+
+// tempPrefix is how the names of unfinished files begin that are to take the place
+// of the one at path.
+func tempPrefix(path string) string {
+	dir, base := filepath.Split(path)
+	const most = 200 // bytes, so that the whole fits into a name of 255
+	return dir + "." + base[:min(len(base), most)] + ".portroom-"
+}
+
+// Clean removes what a [Replace] of the file at path left that was cut off by a kill
+// or a loss of power.
+func Clean(files Files, path string) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	prefix := filepath.Base(tempPrefix(path))
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix) && strings.HasSuffix(e.Name(), tempSuffix) && e.Type().IsRegular() {
+			if err := files.Remove(filepath.Join(filepath.Dir(path), e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// disk is the Files of the operating system.
+type disk struct{}
+
+func (disk) Create(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Close())
+}
+
+// Sync does nothing for a folder of Windows: they cannot be synced there, and
+// renames need not be. Some file systems elsewhere, CIFS among them, cannot either,
+// and say EINVAL.
+func (disk) Sync(path string) error {
+	flag := os.O_RDONLY
+	if runtime.GOOS == "windows" {
+		info, err := os.Stat(path)
+		if err != nil || info.IsDir() {
+			return err
+		}
+		flag = os.O_RDWR
+	}
+	f, err := os.OpenFile(path, flag, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func (disk) Rename(from, to string) error { return os.Rename(from, to) }
+func (disk) Remove(path string) error     { return os.Remove(path) }
 
 func unchanged(path string, seen os.FileInfo) error {
 	now, err := os.Stat(path)
@@ -74,35 +176,6 @@ func unchanged(path string, seen os.FileInfo) error {
 	}
 	if !os.SameFile(now, seen) || now.Size() != seen.Size() || !now.ModTime().Equal(seen.ModTime()) {
 		return ErrChanged
-	}
-	return nil
-}
-
-// finish writes, syncs and closes.
-func finish(f *os.File, b []byte) error {
-	_, err := f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	return err
-}
-
-// syncDir makes a new name last. Some file systems, CIFS among them, cannot sync
-// folders, and say EINVAL.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // folders cannot be synced there, and renames need not be
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync the folder: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
-		return err
 	}
 	return nil
 }

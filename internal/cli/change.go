@@ -29,7 +29,8 @@ type changeFlags struct {
 	stateDir string
 	accept   []string
 	rollback time.Duration
-	force    bool // of undo
+	force    bool   // of undo
+	emit     string // FORMAT:DIR
 
 	// Of a Linux target.
 	root string
@@ -49,6 +50,17 @@ func (f *changeFlags) addState(c *cobra.Command) {
 func (f *changeFlags) addCommon(c *cobra.Command) {
 	f.where.add(c)
 	f.addState(c)
+	f.addHow(c)
+}
+
+// addJournal adds the flags of a command whose targets the journal names.
+func (f *changeFlags) addJournal(c *cobra.Command) {
+	f.where.addConnection(c)
+	f.addState(c)
+	f.addHow(c)
+}
+
+func (f *changeFlags) addHow(c *cobra.Command) {
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "print the plan and change nothing")
 }
@@ -58,6 +70,7 @@ func (f *changeFlags) addPlan(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.accept, "accept-risk", nil, "accept the risk of this `name`, which the plan shows")
 	c.Flags().DurationVar(&f.rollback, "rollback-after", 0, "undo it after this `time` unless portroom confirm is run before, such as 60s")
 	c.Flags().StringVar(&f.root, "root", "", "change the etc/sysctl.d under `dir`, the root of the files that the namespace starts with")
+	c.Flags().StringVar(&f.emit, emitFlag, "", "write the plan as files of this `format` into a folder, and what takes it back, and change nothing: --emit FORMAT DIR with "+emitFormats())
 	c.Flags().StringVar(&f.only, "only", "", "change the `running` kernel only, or only what is permanent: running or permanent")
 }
 
@@ -69,9 +82,13 @@ func (f *changeFlags) parse(a *app) (target.Target, error) {
 	switch {
 	case a.allNamespaces:
 		return t, usagef("one namespace is changed at a time: use --netns instead of --all-namespaces")
+	case f.emit != "" && f.yes:
+		return t, usagef("--emit writes files and changes nothing else: leave out --yes")
+	case f.emit != "" && f.only == onlyPermanent:
+		return t, usagef("--emit has formats of its own for what is permanent: leave out --only")
 	case f.yes && f.dryRun:
 		return t, usagef("--yes does it and --dry-run does not: want one of the two")
-	case a.json && !f.yes && !f.dryRun:
+	case a.json && !f.yes && !f.dryRun && f.emit == "":
 		return t, usagef("with --json nobody is asked: want --yes or --dry-run as well")
 	case f.only != "" && f.only != onlyRunning && f.only != onlyPermanent:
 		return t, usagef("--only %q: want running or permanent", f.only)
@@ -81,6 +98,13 @@ func (f *changeFlags) parse(a *app) (target.Target, error) {
 		return t, usagef("--root names files, and --only running changes none")
 	case f.rollback != 0 && f.rollback < time.Second:
 		return t, usagef("--rollback-after %s: want one second or more, such as 60s", f.rollback)
+	}
+	if f.emit != "" {
+		if _, _, err := parseEmit(f.emit); err != nil {
+			return t, err
+		}
+		// The formats make it permanent, each in its way.
+		f.dryRun, f.only, f.root = true, onlyRunning, ""
 	}
 	if f.stateDir, err = filepath.Abs(f.stateDir); err != nil {
 		return t, err
@@ -110,8 +134,16 @@ type changer struct {
 // journal has for them.
 func changers() map[string]changer {
 	m := make(map[string]changer)
-	if runtime.GOOS == "linux" {
+	switch runtime.GOOS {
+	case "linux":
 		m[sysctl.Kind] = changer{proposeLocal, openLocal}
+	case "windows":
+		m[string(target.Local)] = changer{proposeRunning, openRunning}
+	case "darwin", "freebsd":
+		m[string(target.Local)] = changer{proposeBSD, openBSD}
+	}
+	for _, k := range registryKinds {
+		m[string(k)] = changer{proposeRegistry, openRegistry}
 	}
 	return m
 }
@@ -178,7 +210,10 @@ func (a *app) change(ctx context.Context, f *changeFlags, need bool, plan maker)
 		if err != nil {
 			return err
 		}
-		defer d.Close()
+		defer func() { err = errors.Join(err, d.Close()) }()
+		if f.emit != "" {
+			return a.emit(f, p)
+		}
 		return a.printProposal(f, p, planned, 0, nil)
 	}
 	var j *remedy.Journal
@@ -198,7 +233,7 @@ func (a *app) change(ctx context.Context, f *changeFlags, need bool, plan maker)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer func() { err = errors.Join(err, d.Close()) }()
 	if len(p.Plan.Steps) == 0 {
 		return a.printProposal(f, p, nothing, 0, nil)
 	}
@@ -217,7 +252,7 @@ func (a *app) change(ctx context.Context, f *changeFlags, need bool, plan maker)
 			}
 			j = nil
 		}
-		if err := a.ask(f, p); err != nil {
+		if err := a.ask(ctx, f, p); err != nil {
 			return err
 		}
 	}
@@ -225,6 +260,9 @@ func (a *app) change(ctx context.Context, f *changeFlags, need bool, plan maker)
 		if j, err = a.journal(ctx, f); err != nil {
 			return err
 		}
+	}
+	if err := j.Save(p.Backups); err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
 	}
 	var until *time.Time
 	if f.rollback > 0 {
@@ -261,7 +299,7 @@ func refused(f *changeFlags, p *remedy.Proposal) error {
 }
 
 // ask shows the plan and wants a yes.
-func (a *app) ask(f *changeFlags, p *remedy.Proposal) error {
+func (a *app) ask(ctx context.Context, f *changeFlags, p *remedy.Proposal) error {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return usagef("nobody can be asked here, since standard input is no terminal: want --yes to do it, or --dry-run to see it")
 	}
@@ -269,13 +307,23 @@ func (a *app) ask(f *changeFlags, p *remedy.Proposal) error {
 		return err
 	}
 	fmt.Fprint(a.stderr, "Do this? [y/N] ")
-	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
-	if err != nil {
+	answer := make(chan string, 1)
+	// It is left behind at a Ctrl-C, and the process ends.
+	go func() {
+		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+		if err != nil {
+			fmt.Fprintln(a.stderr)
+		}
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
 		fmt.Fprintln(a.stderr)
-	}
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
+		return ctx.Err()
+	case text := <-answer:
+		if text != "y" && text != "yes" {
+			return errors.New("nothing was changed: the answer was not yes")
+		}
 		return nil
 	}
-	return errors.New("nothing was changed: the answer was not yes")
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/remedy"
+	"github.com/portroom/portroom/remedy/emit"
 	"github.com/portroom/portroom/remedy/sysctl"
 	"github.com/portroom/portroom/socket"
 )
@@ -35,7 +36,7 @@ func proposeLocal(ctx context.Context, a *app, f *changeFlags, _ target.Target, 
 	if err != nil {
 		return nil, nil, err
 	}
-	p := new(remedy.Proposal)
+	p := &remedy.Proposal{System: string(emit.Linux)}
 	if p.Plan.Target, err = place.Target(); err != nil {
 		return nil, nil, err
 	}
@@ -45,6 +46,9 @@ func proposeLocal(ctx context.Context, a *app, f *changeFlags, _ target.Target, 
 		if sealed = container(); sealed == "" {
 			where.Root = "/"
 		}
+	}
+	if !where.Running && sealed != "" {
+		return nil, nil, errors.New("--only permanent: " + sealed)
 	}
 	if !where.Running && where.Root == "" {
 		return nil, nil, errors.New("--only permanent: this system's files are not read when this network namespace starts; --root names the root of one that has its own")

@@ -28,6 +28,8 @@ type changeJSON struct {
 	Risks  []riskJSON    `json:"risks"`
 	Notes  []string      `json:"notes"`
 	Until  *time.Time    `json:"until,omitempty"`
+	Backup []string      `json:"backup,omitempty"` // files
+	Files  []string      `json:"files,omitempty"`  // of --emit
 }
 
 type changeTarget struct {
@@ -80,6 +82,12 @@ func (a *app) printProposal(f *changeFlags, p *remedy.Proposal, status outcome, 
 		if len(p.Plan.Steps) == 0 {
 			j.Status = nothing
 		}
+		j.Files = p.Emitted
+		if status == done {
+			for _, b := range p.Backups {
+				j.Backup = append(j.Backup, b.Path)
+			}
+		}
 		open := refusedNames(f, p)
 		for _, r := range p.Risks {
 			j.Risks = append(j.Risks, riskJSON{r.Name, r.Text, !open[r.Name]})
@@ -90,7 +98,13 @@ func (a *app) printProposal(f *changeFlags, p *remedy.Proposal, status outcome, 
 	if status != done || f.yes {
 		a.proposalLines(w, f, p)
 	}
+	for _, path := range p.Emitted {
+		w.add(green, "wrote %s", clean(path))
+	}
 	if status == done {
+		for _, b := range p.Backups {
+			w.add("", "backup: %s", clean(b.Path))
+		}
 		verb := "done"
 		if p.Plan.Undoes > 0 {
 			verb = fmt.Sprintf("done: change %d is undone", p.Plan.Undoes)
@@ -123,6 +137,7 @@ var effects = map[remedy.Effect]string{
 	remedy.Now:       "now, until the next start",
 	remedy.Permanent: "at each start",
 	remedy.Restart:   "after a restart",
+	remedy.Lasting:   "now and at each start",
 }
 
 func (a *app) proposalLines(w *lines, f *changeFlags, p *remedy.Proposal) {
@@ -146,10 +161,12 @@ func (a *app) proposalLines(w *lines, f *changeFlags, p *remedy.Proposal) {
 	for _, g := range p.Gains {
 		w.add("", "%s", gainLine(g))
 	}
+	said := make(map[string]bool)
 	for _, s := range p.Plan.Steps {
-		if s.Hazard != "" {
+		if s.Hazard != "" && !said[s.Hazard] {
 			w.lead(yellow, "! ", clean(s.Hazard))
 		}
+		said[s.Hazard] = true
 	}
 	open := refusedNames(f, p)
 	for _, r := range p.Risks {

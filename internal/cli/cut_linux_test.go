@@ -19,6 +19,7 @@ const (
 	half   = "half"   // the data is there in part
 	after  = "after"  // it
 	lost   = "lost"   // after it, and what was not synced yet is gone, as when power fails
+	lie    = "lie"    // instead of it another value is written
 	pause  = "pause"  // before it, until SIGCONT comes
 	blank  = "blank"  // the same, but the names are on the disk and only contents are gone
 )
@@ -95,7 +96,9 @@ func (c *cutter) op(name, path string, run func() error, part func(), undo ...un
 				u.revert(u.until)
 			}
 		}
-		die()
+		if c.how != lie {
+			die()
+		}
 	}
 	return err
 }
@@ -189,6 +192,9 @@ func (c *cutter) Put(path string, data []byte) error {
 				_, _ = syscall.Write(fd, data) // of which it takes the first page
 			}
 		}
+	}
+	if c.how == lie && c.n+1 == c.at {
+		data = []byte(os.Getenv("CUT_LIE"))
 	}
 	return c.op("put", path, func() error { return c.disk.Put(path, data) }, part)
 }

@@ -40,7 +40,7 @@ func newPrivate(t *testing.T, files map[string]string, sysctls ...string) *priva
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = n.Close() })
-	dir := t.TempDir()
+	dir := memory(t)
 	h := &private{t, n, filepath.Join(dir, "root"), filepath.Join(dir, "state")}
 	for _, s := range sysctls {
 		name, value, _ := strings.Cut(s, "=")
@@ -61,6 +61,18 @@ func newPrivate(t *testing.T, files map[string]string, sysctls ...string) *priva
 		}
 	}
 	return h
+}
+
+// memory is a temporary folder that is not on a disk, where there is one: these
+// tests wait for the disk some ten thousand times.
+func memory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "portroom-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // command is portroom inside the namespace.

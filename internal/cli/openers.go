@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
+	"os"
 	"runtime"
 
+	"github.com/portroom/portroom/internal/atomicfile"
 	"github.com/portroom/portroom/internal/secret"
 	"github.com/portroom/portroom/internal/target"
 	"github.com/portroom/portroom/registry"
@@ -17,22 +19,33 @@ import (
 func (f *targetFlags) openers() target.Openers {
 	return target.Openers{
 		Hive: func(path string) (registry.Store, error) {
-			f, err := hive.Open(path, hive.Options{})
+			h, err := hive.Open(path, hive.Options{})
 			if err != nil {
 				// The target names the file. A nil *File is none in the interface.
 				return nil, errors.Unwrap(err)
 			}
-			return f, nil
+			if f.files != nil {
+				h.ReplaceBy(f.replace)
+			}
+			return h, nil
 		},
 		Reg: func(path string) (registry.Store, error) {
 			s, err := regtext.Open(path)
 			if err != nil {
 				return nil, err // not a nil *Store in the interface
 			}
+			if f.files != nil {
+				s.ReplaceBy(f.replace)
+			}
 			return s, nil
 		},
 		Remote: f.openRemote,
 	}
+}
+
+// replace puts a file in the place of another by the files of the flags.
+func (f *targetFlags) replace(path string, b []byte, seen os.FileInfo) (os.FileInfo, error) {
+	return atomicfile.ReplaceBy(f.files, path, b, seen)
 }
 
 // openRemote connects as the flags say. With --kerberos a password is used only

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -109,7 +110,7 @@ func (h *private) reset(to map[string]string, files string) {
 // save copies the files and the state directory.
 func (h *private) save() string {
 	h.t.Helper()
-	to := h.t.TempDir()
+	to := memory(h.t)
 	if out, err := exec.Command("cp", "-a", filepath.Dir(h.root)+"/.", to).CombinedOutput(); err != nil {
 		h.t.Fatalf("cp: %v: %s", err, out)
 	}
@@ -141,13 +142,14 @@ func (h *private) operations(args []string) []cutPoint {
 	h.t.Helper()
 	log := filepath.Join(h.t.TempDir(), "log")
 	h.cut("CUT_LOG="+log, args...)
-	text, err := os.ReadFile(log)
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	return cutPoints(read(h.t, log))
+}
+
+// cutPoints are all ways to be cut off at the operations of a log.
+func cutPoints(log string) []cutPoint {
 	var all []cutPoint
 	n := 0
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(log) {
 		n++
 		name, rest, _ := strings.Cut(line, " ")
 		for _, how := range []string{before, after, lost, blank, half} {
@@ -283,5 +285,34 @@ func (h *private) judge(c cutCase, p cutPoint, old, fresh, begin map[string]stri
 	}
 	if diff := cmp.Diff(begin, h.snapshot()); diff != "" {
 		h.t.Errorf("%s: undoing everything does not lead back (-want +got):\n%s", where, diff)
+	}
+}
+
+// A value that reads back as another one ends the change, and all of it is undone.
+func TestWhatReadsBackAsSomethingElseIsUndone(t *testing.T) {
+	h := newPrivate(t, nil, "tcp_tw_reuse=0", "tcp_timestamps=1")
+	set := []string{"set", "tcp_timestamps=2", "tcp_tw_reuse=1", "--yes"}
+	before, files := h.snapshot(), h.save()
+	at := 0
+	for _, p := range h.operations(set) {
+		if p.op == "put tcp_tw_reuse" {
+			at = p.at
+		}
+	}
+	h.reset(before, files)
+	cmd := exec.Command("cut", h.flags(set)...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("CUT=%d:lie", at), "CUT_LIE=2")
+	var problems bytes.Buffer
+	cmd.Stderr = &problems
+	if err := h.net.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	want := `portroom: net.ipv4.tcp_tw_reuse was set to "1" and reads back as "2"; everything is as it was before` + "\n"
+	if cmd.ProcessState.ExitCode() != 3 || problems.String() != want {
+		t.Errorf("status %d: %q, want %q", cmd.ProcessState.ExitCode(), problems.String(), want)
+	}
+	if diff := cmp.Diff(before, h.snapshot()); diff != "" {
+		t.Errorf("not all was undone:\n%s", diff)
 	}
 }

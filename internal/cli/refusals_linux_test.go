@@ -183,6 +183,12 @@ func TestWhatCannotBeDoneLeavesEverythingAsItWas(t *testing.T) {
 		}
 		p := h.terminal(h.here("set", "tcp_tw_reuse=1")...)
 		p.until("[y/N] ")
+		p.write("\x03") // Ctrl-C
+		if text, status := p.wait(); status != 3 || !strings.Contains(text, "portroom: interrupted") {
+			t.Errorf("Ctrl-C: status %d: %s", status, text)
+		}
+		p = h.terminal(h.here("set", "tcp_tw_reuse=1")...)
+		p.until("[y/N] ")
 		p.write("y\n")
 		if text, status := p.wait(); status != 0 || !strings.Contains(text, "change 1 done") || h.sysctl("tcp_tw_reuse") != "1\n" {
 			t.Errorf("yes: status %d: %s", status, text)

@@ -135,12 +135,13 @@ var varies = []struct {
 }{
 	{regexp.MustCompile(`portroom-load-\d+-\d+`), "HOST"},
 	{regexp.MustCompile(`hold\[\d+\]`), "hold[PID]"},
-	{regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?`), "TIME"},
+	// Now; the logs in the scripts are of 2024.
+	{regexp.MustCompile(`20(?:2[5-9]|[3-9]\d)-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?`), "TIME"},
 	{regexp.MustCompile(`"(pid|netns|uid)": [1-9]\d*`), `"$1": 1`},
 	{regexp.MustCompile(`"cgroup": "[^"]*"`), `"cgroup": "/CGROUP"`},
 	{regexp.MustCompile(`"release": "[^"]*"`), `"release": "RELEASE"`},
 	{regexp.MustCompile(`"remaining_seconds": [\d.]+`), `"remaining_seconds": 59.5`},
-	{regexp.MustCompile(`\b5\d(\.\d)?s\b`), "59.5s"},
+	{regexp.MustCompile(`\b(5\d(\.\d)?|60\.0)s\b`), "59.5s"},
 	{regexp.MustCompile(`(?m)^( *\d+ +\d+ +)\d+( +hold)`), "${1}PID$2"},
 	{regexp.MustCompile(`(?m) /\S*$`), " /CGROUP"},
 	{regexp.MustCompile(`  +`), "  "},

@@ -36,6 +36,26 @@ A new part of the range is kept from taking ports that belong to others: those o
 servers that listen now, of systemd's socket units and of Kubernetes' NodePorts are
 put into ip_local_reserved_ports in the same plan.
 
+On Windows, of this host or of a --target:
+
+  MaxUserPort=5000…65534   the last port that is given out, up to Windows XP and
+                           Server 2003 (KB 196271), in decimal or as 0xfffe
+  TcpTimedWaitDelay=30…300 seconds that a closed connection keeps its port
+  ReservedPorts=LIST       ports that are not given out, such as 1433,4000-4010
+  dynamicport.tcp4=FIRST-LAST, tcp6, udp4, udp6
+                           the range from Windows Vista on, on the running system
+  AutoReusePortRange=FIRST-LAST
+                           ports that connections may share, or off
+
+On macOS and FreeBSD:
+
+  portrange=FIRST-LAST     the four ends of net.inet.ip.portrange; each may be named
+  net.inet.tcp.msl=MS      half of what TIME_WAIT lasts
+
+MaxUserPort and the two after it take the value absent, which is the default. Before
+they change, the registry key is exported beside the journal, together with what
+restores it.
+
 ` + changeSteps
 
 func (a *app) setCommand() *cobra.Command {
@@ -46,7 +66,8 @@ func (a *app) setCommand() *cobra.Command {
 		Long:  setLong,
 		Example: `  portroom set ip_local_port_range=10240-65535 --dry-run
   portroom set tcp_tw_reuse=1 --rollback-after 60s
-  portroom set ip_local_reserved_ports=8080,9000-9100 --yes`,
+  portroom set ip_local_reserved_ports=8080,9000-9100 --yes
+  portroom set MaxUserPort=65534 --target hive:/mnt/WINNT/system32/config/system`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("set wants NAME=VALUE, such as ip_local_port_range=10240-65535")

@@ -10,6 +10,7 @@ import (
 	"github.com/portroom/portroom/internal/secret"
 	"github.com/portroom/portroom/internal/target"
 	"github.com/portroom/portroom/registry/remote"
+	"github.com/portroom/portroom/remedy"
 )
 
 // targetFlags say where the settings live.
@@ -20,10 +21,19 @@ type targetFlags struct {
 	kerberos     bool
 	smb1         bool
 	timeout      time.Duration
+	journal      bool // the target is that of a change in the journal
+
+	files remedy.Files // how a file target is changed; nil for the system's own way
 }
 
 func (f *targetFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.target, "target", string(target.Local), "where the settings live: `target` "+target.Want)
+	f.addConnection(c)
+}
+
+// addConnection adds how to reach a remote target.
+func (f *targetFlags) addConnection(c *cobra.Command) {
+	f.journal = f.target == ""
 	c.Flags().StringVar(&f.user, "user", "", `who connects to remote:HOST: DOMAIN\user or `+"`user`")
 	c.Flags().StringVar(&f.passwordFile, "password-file", "", "the password of --user, in the first line of `file`; else "+secret.Variable+" or a prompt")
 	c.Flags().BoolVar(&f.kerberos, "kerberos", false, "connect to remote:HOST by Kerberos only; without --user by the tickets at hand")
@@ -33,11 +43,14 @@ func (f *targetFlags) add(c *cobra.Command) {
 
 // parse reads the flags. What belongs to this host alone does not go with another.
 func (f *targetFlags) parse(a *app) (target.Target, error) {
+	if f.journal {
+		f.target = string(target.Local)
+	}
 	t, err := target.Parse(f.target)
 	if err != nil {
 		return t, usagef("--target %w", err)
 	}
-	if t.Kind != target.Remote && (f.user != "" || f.passwordFile != "" || f.kerberos || f.smb1) {
+	if t.Kind != target.Remote && !f.journal && (f.user != "" || f.passwordFile != "" || f.kerberos || f.smb1) {
 		return t, usagef("--user, --password-file, --kerberos and --smb1 go with --target remote:HOST")
 	}
 	if f.timeout <= 0 {

@@ -47,7 +47,7 @@ func (a *app) undoCommand() *cobra.Command {
 				}
 				return a.listChanges(f)
 			}
-			if _, err := f.parse(a); err != nil {
+			if _, err := f.parse(a); err != nil { // the journal knows the target
 				return err
 			}
 			if a.netns != "" {
@@ -89,7 +89,7 @@ func (a *app) undoCommand() *cobra.Command {
 			})
 		},
 	}
-	f.addCommon(c)
+	f.addJournal(c)
 	c.Flags().BoolVar(&list, "list", false, "print the changes that were made, and do nothing")
 	c.Flags().BoolVar(&f.force, "force", false, "restore also what somebody else changed since")
 	return c

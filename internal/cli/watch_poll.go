@@ -42,7 +42,7 @@ func (a *app) poll(ctx context.Context, only *netns.Namespace, h *hook, why erro
 			return err
 		}
 		// Not more than a tenth of the time.
-		timer.Reset(max(time.Until(begun.Truncate(time.Second).Add(time.Second)), share*time.Since(begun)))
+		timer.Reset(max(time.Until(begun.Truncate(time.Second).Add(time.Second)), measureShare*time.Since(begun)))
 	}
 }
 

@@ -18,8 +18,8 @@ type rooms struct {
 	all  map[uint64]netns.Namespace
 }
 
-// share is the part of the time that may be spent on measuring, 1 to this.
-const share = 10
+// measureShare is the part of the time that may be spent on measuring, 1 to this.
+const measureShare = 10
 
 // patience is how long the measuring may keep a line back.
 const patience = 2 * time.Second
@@ -44,7 +44,7 @@ func (m *rooms) fill(ctx context.Context, list []refusal) {
 		}
 		ns, ok := m.find(id)
 		if !ok {
-			m.next[id] = begun.Add(share * time.Second) // it is gone, or hidden
+			m.next[id] = begun.Add(measureShare * time.Second) // it is gone, or hidden
 			continue
 		}
 		opt := survey.Options{Namespaces: []netns.Namespace{ns}, Engine: socket.Engine(m.a.engine)}
@@ -55,7 +55,7 @@ func (m *rooms) fill(ctx context.Context, list []refusal) {
 			}
 			return nil
 		})
-		m.next[id] = time.Now().Add(share * time.Since(begun))
+		m.next[id] = time.Now().Add(measureShare * time.Since(begun))
 	}
 }
 

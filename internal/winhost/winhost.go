@@ -1,7 +1,7 @@
 // Package winhost reads what this Windows is set to: its registry, and what only
 // the running system tells, through netsh and PowerShell. Both are started by
 // their full path in the system's folder, without a window and without input, and
-// change nothing.
+// change nothing unless they are told to.
 package winhost
 
 import (
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/portroom/portroom/host/nt"
+	"github.com/portroom/portroom/registry"
 )
 
 // runner runs a program of the system's folder and returns what it printed.
@@ -18,6 +19,29 @@ const (
 	netsh      = "netsh.exe"
 	powershell = `WindowsPowerShell\v1.0\powershell.exe`
 )
+
+// A Host is this Windows. Close lets go of it.
+type Host struct {
+	nt.Machine
+	Live  *nt.Live
+	store registry.Store
+	run   runner
+}
+
+// Close closes the registry.
+func (h *Host) Close() error { return h.store.Close() }
+
+// Netsh runs netsh.exe and returns what it printed.
+func (h *Host) Netsh(args ...string) ([]byte, error) { return h.run(netsh, args...) }
+
+// PowerShell runs a script and returns what it printed.
+func (h *Host) PowerShell(script string) ([]byte, error) {
+	return h.run(powershell, shellArgs(script)...)
+}
+
+func shellArgs(script string) []string {
+	return []string{"-NoLogo", "-NoProfile", "-NonInteractive", "-Command", script}
+}
 
 // askNetsh fills in the dynamic and the excluded ranges. What could not be read
 // becomes a note.
@@ -54,7 +78,7 @@ func askNetsh(l *nt.Live, run runner) {
 
 // askAutoReuse fills in AutoReusePortRange.
 func askAutoReuse(l *nt.Live, run runner) {
-	text, err := run(powershell, "-NoLogo", "-NoProfile", "-NonInteractive", "-Command", nt.AutoReuseScript)
+	text, err := run(powershell, shellArgs(nt.AutoReuseScript)...)
 	if err == nil {
 		l.AutoReuse, err = nt.ParseAutoReuse(text)
 	}

@@ -15,3 +15,8 @@ import (
 func Settings(context.Context) (*nt.Settings, error) {
 	return nil, fmt.Errorf("read the settings of Windows on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
+
+// Open opens this Windows: this is none.
+func Open(context.Context) (*Host, error) {
+	return nil, fmt.Errorf("open the registry of Windows on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}

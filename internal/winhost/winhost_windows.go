@@ -28,39 +28,57 @@ const (
 
 // Settings reads what this Windows is set to.
 func Settings(ctx context.Context) (*nt.Settings, error) {
+	h, err := Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = h.Close() }() // it was read from only
+	return h.Settings(h.Live)
+}
+
+// Open opens this Windows, and asks it what its registry does not tell.
+func Open(ctx context.Context) (*Host, error) {
 	store, err := live.Open(live.LocalMachine)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = store.Close() }() // it was read from only
-	m := nt.Machine{System: registry.Sub(store, "SYSTEM"), Software: registry.Sub(store, "SOFTWARE")}
-	system, err := m.Identify()
+	h := &Host{
+		Machine: nt.Machine{System: registry.Sub(store, "SYSTEM"), Software: registry.Sub(store, "SOFTWARE")},
+		store:   store,
+		run:     func(program string, args ...string) ([]byte, error) { return start(ctx, program, args) },
+	}
+	if err := h.ask(ctx); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+// ask fills in what only the running system tells.
+func (h *Host) ask(ctx context.Context) error {
+	system, err := h.Identify()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	l := &nt.Live{}
 	v := windows.RtlGetVersion()
 	if system.Era == nt.Later {
-		run := func(program string, args ...string) ([]byte, error) { return start(ctx, program, args) }
 		reuse := &nt.Live{AutoReuse: &nt.AutoReuse{}}
 		var wait sync.WaitGroup
 		// Windows 8 and Server 2012 are 6.2; earlier ones have no such range.
 		if v.MajorVersion > 6 || v.MajorVersion == 6 && v.MinorVersion >= 2 {
 			reuse.AutoReuse = nil
-			wait.Go(func() { askAutoReuse(reuse, run) })
+			wait.Go(func() { askAutoReuse(reuse, h.run) })
 		}
-		askNetsh(l, run)
+		askNetsh(l, h.run)
 		wait.Wait()
 		l.AutoReuse, l.Notes = reuse.AutoReuse, append(l.Notes, reuse.Notes...)
 	} else {
 		l.Notes = append(l.Notes, fmt.Sprintf("the system calls itself %d.%d.%d; portroom itself runs on Windows 10, Server 2016 and later only, "+
 			"so this is a compatibility mode or not Windows: read the registry of such a system with --target", v.MajorVersion, v.MinorVersion, v.BuildNumber))
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	restart(l)
-	return m.Settings(l)
+	h.Live = l
+	return ctx.Err()
 }
 
 // start runs a program of the system's folder.

@@ -14,8 +14,9 @@ import (
 // A File is a hive with its file. To Flush it writes the file.
 type File struct {
 	*Hive
-	path string      // what the name that was given leads to
-	seen os.FileInfo // the file as it was read, nil if there is none yet
+	path    string      // what the name that was given leads to
+	seen    os.FileInfo // the file as it was read, nil if there is none yet
+	replace Replacer
 	// written is how many changes the file has.
 	written uint64
 }
@@ -124,13 +125,25 @@ func (f *File) flush() error {
 	if err := findUnclean(f.path, get32(f.b, atSecondary)); err != nil {
 		return err
 	}
-	seen, err := atomicfile.Replace(f.path, f.Bytes(), f.seen)
+	replace := f.replace
+	if replace == nil {
+		replace = atomicfile.Replace
+	}
+	seen, err := replace(f.path, f.Bytes(), f.seen)
 	if err != nil {
 		return err
 	}
 	f.seen = seen
 	return nil
 }
+
+// A Replacer puts a file in place of the one at path if that is still as it was when
+// seen was made of it, and returns what seen is for the new file.
+type Replacer func(path string, b []byte, seen os.FileInfo) (os.FileInfo, error)
+
+// ReplaceBy makes Flush write the file by another way than the package's own, which
+// keeps either the old or the new content whatever happens: another must, too.
+func (f *File) ReplaceBy(r Replacer) { f.replace = r }
 
 // Close lets go of the hive's memory. Changes that were not flushed are lost.
 func (f *File) Close() error { return f.Hive.Close() }

@@ -54,7 +54,6 @@ func (h *Hive) key(from, off uint32) (key, error) {
 }
 
 func (k key) get(at int) uint32    { return get32(k.b, at) }
-func (k key) put(at int, n uint32) { put32(k.b, at, n) }
 func (k key) has(flag uint16) bool { return get16(k.b, nkFlags)&flag != 0 }
 
 func (k key) name() name {

@@ -28,6 +28,8 @@ type Store struct {
 	seen  os.FileInfo
 	root  *node
 	dirty bool
+
+	replace Replacer
 }
 
 var _ registry.Store = (*Store)(nil)
@@ -261,7 +263,11 @@ func (s *Store) Flush() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
-	seen, err := atomicfile.Replace(s.path, b, s.seen)
+	replace := s.replace
+	if replace == nil {
+		replace = atomicfile.Replace
+	}
+	seen, err := replace(s.path, b, s.seen)
 	if err != nil {
 		return fmt.Errorf("write .reg file %s: %w", s.path, err)
 	}
@@ -269,6 +275,14 @@ func (s *Store) Flush() error {
 	s.dirty = false
 	return nil
 }
+
+// A Replacer puts a file in place of the one at path if that is still as it was when
+// seen was made of it, and returns what seen is for the new file.
+type Replacer func(path string, b []byte, seen os.FileInfo) (os.FileInfo, error)
+
+// ReplaceBy makes Flush write the file by another way than the package's own, which
+// keeps either the old or the new content whatever happens: another must, too.
+func (s *Store) ReplaceBy(r Replacer) { s.replace = r }
 
 // Close drops changes that were not flushed.
 func (s *Store) Close() error {

@@ -2,9 +2,10 @@
 //
 //	go run ./test/bench [--quick] [--runs N] [--rows a,b,…] [--json]
 //
-// It makes socket populations in network namespaces of its own, runs portroom
-// and a peer over them in turn, and prints one row for each claim of
-// docs/performance.md. It needs Linux, root, and ss(8) and ip(8) of iproute2.
+// It makes socket populations in network namespaces of its own and a registry hive,
+// runs portroom and a peer over them in turn, and prints one row for each claim of
+// docs/performance.md. It needs Linux, root, ss(8) and ip(8) of iproute2, and for the
+// rows about hives hivexget, hivexregedit and reglookup.
 //
 // EXIT STATUS: 0 all targets met · 1 one was missed · 3 could not be measured ·
 // 64 wrong usage.
@@ -59,6 +60,7 @@ type result struct {
 func main() {
 	load.Child()
 	bareChild()
+	hiveChild()
 	os.Exit(run(os.Args[1:]))
 }
 

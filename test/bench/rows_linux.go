@@ -19,18 +19,19 @@ import (
 )
 
 // rowNames are the rows in the order of the table.
-var rowNames = []string{"a", "b", "g", "c1", "c2", "d", "e", "f"}
+var rowNames = []string{"a", "b", "g", "c1", "c2", "d", "e", "f", "h1", "h2", "i", "j1", "j2"}
 
 // sizes are how large the populations are.
 type sizes struct {
 	timeWait, manyTimeWait, dests int
 	connections, holders          int
 	namespaces                    int
+	hiveBytes                     int
 }
 
 var (
-	fullSizes  = sizes{300_000, 1_000_000, 50, 50_000, 6, 300}
-	quickSizes = sizes{20_000, 50_000, 20, 2_000, 2, 20}
+	fullSizes  = sizes{300_000, 1_000_000, 50, 50_000, 6, 300, 20 << 20}
+	quickSizes = sizes{20_000, 50_000, 20, 2_000, 2, 20, 2 << 20}
 )
 
 type bench struct {
@@ -38,6 +39,8 @@ type bench struct {
 	sizes
 	pop     population
 	results []result
+	self    string // this program
+	dir     string // for its files
 
 	pools, byProcess, check, checkAll command
 	diag, iter                        command
@@ -66,11 +69,11 @@ func measure(ctx context.Context, o options) (_ []result, err error) {
 			return nil, err
 		}
 	}
-	b := &bench{options: o, sizes: fullSizes}
+	b := &bench{options: o, sizes: fullSizes, dir: dir}
 	if o.quick {
 		b.sizes = quickSizes
 	}
-	if err := b.commands(dir); err != nil {
+	if err := b.commands(); err != nil {
 		return nil, err
 	}
 	defer b.bareBytes.Close()
@@ -91,6 +94,11 @@ func measure(ctx context.Context, o options) (_ []result, err error) {
 		{"d", b.rowD, true},
 		{"e", b.rowE, true},
 		{"f", b.rowF, true},
+		{"h1", b.rowH1, true},
+		{"h2", b.rowH2, true},
+		{"i", b.rowI, true},
+		{"j1", b.rowJ1, true},
+		{"j2", b.rowJ2, true},
 	} {
 		if !o.wants(row.name) {
 			continue
@@ -125,12 +133,11 @@ func build(ctx context.Context, path string) error {
 	return nil
 }
 
-func (b *bench) commands(dir string) error {
-	self, err := os.Executable()
-	if err != nil {
+func (b *bench) commands() (err error) {
+	if b.self, err = os.Executable(); err != nil {
 		return err
 	}
-	b.bareBytes, err = os.Create(filepath.Join(dir, "bytes"))
+	b.bareBytes, err = os.Create(filepath.Join(b.dir, "bytes"))
 	if err != nil {
 		return err
 	}
@@ -149,7 +156,7 @@ func (b *bench) commands(dir string) error {
 	b.iter.name, b.iter.env = "portroom pools, iter", []string{"PORTROOM_ENGINE=iter"}
 	b.ss = command{name: "ss -tan", args: []string{"ss", "-tan"}}
 	b.ssOwners = command{name: "ss -tanp", args: []string{"ss", "-tanp"}}
-	b.bare = command{name: "bare sock_diag loop", args: []string{self}, env: []string{bareEnv + "=1"}, output: b.bareBytes}
+	b.bare = command{name: "bare sock_diag loop", args: []string{b.self}, env: []string{bareEnv + "=1"}, output: b.bareBytes}
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/portroom/portroom/registry/hive"
 	"github.com/portroom/portroom/test/hivex"
+	"github.com/portroom/portroom/test/load"
 )
 
 var seedFlag = flag.Uint64("seed", 0, "repeat the operations of this `seed`; 0 draws one")
@@ -142,4 +143,18 @@ func (m *model) compare(t *testing.T, path string) (lines int) {
 		lines += j.Compare(t, path, want)
 	}
 	return lines
+}
+
+// The hive that the bench measures with is one.
+func TestTheJudgesSeeTheHiveOfTheBench(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "SYSTEM")
+	if err := load.SystemHive(path, 3<<20); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, path)
+	defer f.Close()
+	want := Walk(t, f)
+	for _, j := range Judges[:2] {
+		t.Logf("%s says %d lines", j.Name, j.Compare(t, path, want))
+	}
 }

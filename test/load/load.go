@@ -1,11 +1,11 @@
-// Package load makes socket populations for tests and benchmarks: TIME_WAIT by
-// the million, established connections held by several processes, and network
-// namespaces by the hundred.
+// Package load makes what tests and benchmarks are run over: TIME_WAIT by the
+// million, established connections held by several processes, network namespaces
+// by the hundred, and registry hives by the megabyte.
 //
-// Everything happens on the loopback device of namespaces that the package
-// itself makes. What it makes is bounded and goes away with Close; helper
-// processes end by themselves when the process that started them ends. All of
-// it needs Linux, root and ip(8).
+// What has to do with sockets happens on the loopback device of namespaces that the
+// package itself makes. What it makes is bounded and goes away with Close; helper
+// processes end by themselves when the process that started them ends. That
+// needs Linux, root and ip(8).
 //
 // A program that calls [Netns.Established] must call [Child] first thing in
 // main, or in TestMain: the holders of the connections are copies of the

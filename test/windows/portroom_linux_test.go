@@ -225,22 +225,7 @@ func TestASharedRangeIsCountedByTuple(t *testing.T) {
 	p, n := host(t)
 	exe := wine.Build(t, "../../cmd/portroom")
 	record(t, p, "")
-	fake := wine.Build(t, "./testdata/netsh")
-	program, err := os.ReadFile(fake)
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := filepath.Join(p.System32(), "WindowsPowerShell", "v1.0", "powershell.exe")
-	_ = os.Remove(to)
-	if err := os.WriteFile(to, program, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	p.Reg(t, "add", `HKCU\Software\Wine\DllOverrides`, "/v", "powershell.exe", "/d", "native", "/f")
-	answer := `[{"SettingName":"Automatic","AutoReusePortRangeStartPort":null,"AutoReusePortRangeNumberOfPorts":null},` +
-		`{"SettingName":"InternetCustom","AutoReusePortRangeStartPort":49152,"AutoReusePortRangeNumberOfPorts":60}]`
-	if err := os.WriteFile(filepath.Join(p.Dir(), "netsh", "powershell.txt"), []byte(answer), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	recordTemplates(t, p, template("InternetCustom", 49152, 60))
 	if err := n.Sysctl("net.ipv4.ip_local_port_range", "49152 49211"); err != nil {
 		t.Fatal(err)
 	}
@@ -258,6 +243,31 @@ func TestASharedRangeIsCountedByTuple(t *testing.T) {
 		if version == "win10" {
 			golden(t, "room-shared.json", r.Stdout)
 		}
+	}
+}
+
+// template is a TCP template as PowerShell prints it.
+func template(name string, first, count int) string {
+	return fmt.Sprintf(`{"SettingName":%q,"AutoReusePortRangeStartPort":%d,"AutoReusePortRangeNumberOfPorts":%d}`, name, first, count)
+}
+
+// recordTemplates makes PowerShell known, which has these templates.
+func recordTemplates(t *testing.T, p *wine.Prefix, templates ...string) {
+	t.Helper()
+	program, err := os.ReadFile(wine.Build(t, "./testdata/netsh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(p.System32(), "WindowsPowerShell", "v1.0", "powershell.exe")
+	_ = os.Remove(to)
+	if err := os.WriteFile(to, program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p.Reg(t, "add", `HKCU\Software\Wine\DllOverrides`, "/v", "powershell.exe", "/d", "native", "/f")
+	automatic := `{"SettingName":"Automatic","AutoReusePortRangeStartPort":null,"AutoReusePortRangeNumberOfPorts":null}`
+	answer := "[" + strings.Join(append([]string{automatic}, templates...), ",") + "]"
+	if err := os.WriteFile(filepath.Join(p.Dir(), "netsh", "powershell.txt"), []byte(answer), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -1,4 +1,5 @@
-// Deny forbids everybody to read the keys of HKEY_LOCAL_MACHINE that it is given.
+// Deny forbids everybody to read the keys of HKEY_LOCAL_MACHINE that it is given, or,
+// after -write, to change them.
 package main
 
 import (
@@ -10,9 +11,13 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	for _, key := range os.Args[1:] {
-		// Everybody may change the list of rights, and no more.
-		sd, err := windows.SecurityDescriptorFromString("D:(A;;WD;;;WD)")
+	keys := os.Args[1:]
+	rights := "D:(A;;WD;;;WD)" // everybody may change the list of rights, and no more
+	if len(keys) > 0 && keys[0] == "-write" {
+		keys, rights = keys[1:], "D:(A;;KRWD;;;WD)"
+	}
+	for _, key := range keys {
+		sd, err := windows.SecurityDescriptorFromString(rights)
 		if err != nil {
 			log.Fatal(err)
 		}
