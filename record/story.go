@@ -27,12 +27,15 @@ type Query struct {
 	Crit   int // percent of the capacity from which a pool is in trouble, 0 for 90
 }
 
-func (q *Query) wants(netns named, k pool.Key) bool {
+func (q *Query) wants(netns named, k pool.Key) bool { return q.Wants(netns.inode, netns.label, k) }
+
+// Wants reports whether a query is about a pool of a namespace.
+func (q *Query) Wants(inode uint64, label string, k pool.Key) bool {
 	return (q.Proto == 0 || q.Proto == k.Proto) &&
 		(!q.Src.IsValid() || q.Src == k.Src) &&
 		(!q.Dst.IsValid() || q.Dst == k.Dst.Addr()) &&
 		(q.DstPort == 0 || q.DstPort == k.Dst.Port()) &&
-		(q.Netns == 0 || q.Netns == netns.inode) && (q.Label == "" || q.Label == netns.label)
+		(q.Netns == 0 || q.Netns == inode) && (q.Label == "" || q.Label == label)
 }
 
 // A Story is what happened in a stretch of time.
