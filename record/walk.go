@@ -223,6 +223,7 @@ func (t *telling) curves() error {
 	if t.Points == 0 || len(t.Story.Pools) == 0 {
 		return nil
 	}
+	t.Points = min(t.Points, max(2, t.Samples)) // more parts than samples say nothing more
 	refused := make(map[int64][]refusedAt)
 	var ids []string
 	for i := range t.Story.Pools {

@@ -204,7 +204,7 @@ func (a *app) history(f *historyFlags) (err error) {
 		return fmt.Errorf("nothing was recorded %s; the record goes from %s to %s", f.asked(),
 			sum.First.Format(time.DateTime), sum.Last.Format(time.DateTime))
 	}
-	if err := f.write(story, &sum); err != nil {
+	if err := a.writeFiles(f, story, &sum); err != nil {
 		return err
 	}
 	switch {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/portroom/portroom/record"
@@ -38,6 +39,8 @@ type Loop struct {
 	events []record.Event // for the next sample
 	fault  fault
 	kept   []record.Refusal // of samples that could not be written
+	mood   mood
+	urgent bool // the next sample is thorough: something has just become worse
 }
 
 // ThoroughEvery is how often a sample is thorough at most.
@@ -90,7 +93,7 @@ func (l *Loop) Run(ctx context.Context) error {
 // sample measures once and appends.
 func (l *Loop) sample(ctx context.Context, begun time.Time) error {
 	before := l.CPU()
-	thorough := l.pace.thorough(begun)
+	thorough := l.pace.thorough(begun) || l.urgent
 	s, err := l.Measure(ctx, thorough)
 	if err != nil {
 		l.pace.took(l.CPU()-before, thorough, begun)
@@ -99,6 +102,10 @@ func (l *Loop) sample(ctx context.Context, begun time.Time) error {
 	}
 	s.Time, s.Interval = begun, l.pace.next()
 	s.Took = l.CPU() - before
+	l.urgent = !thorough && l.mood.worsens(s)
+	if thorough {
+		l.mood.worsens(s)
+	}
 	s.Refusals = append(l.kept, s.Refusals...)
 	s.Events = append(append(l.events, l.fault.events(begun)...), s.Events...)
 	err = l.Append(s)
@@ -117,6 +124,29 @@ func (l *Loop) sample(ctx context.Context, begun time.Time) error {
 	}
 	return nil
 }
+
+// mood is how bad the last sample was. When a sample is worse, it is worth a look who
+// it is that holds the ports, at once.
+type mood struct {
+	status  map[uint64]string
+	refused bool
+}
+
+// worsens notes a sample and reports whether it is worse than the one before.
+func (m *mood) worsens(s *record.Sample) (worse bool) {
+	status := make(map[uint64]string)
+	for i := range s.Namespaces {
+		n := &s.Namespaces[i]
+		status[n.ID] = n.Status
+		worse = worse || gravity(n.Status) > gravity(m.status[n.ID])
+	}
+	refused := len(s.Refusals) > 0
+	worse = worse || refused && !m.refused
+	m.status, m.refused = status, refused
+	return worse
+}
+
+func gravity(status string) int { return slices.Index([]string{"warning", "critical"}, status) }
 
 // wait sleeps until a time, and says meanwhile that all is well.
 func (l *Loop) wait(ctx context.Context, until time.Time) {
