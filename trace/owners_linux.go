@@ -23,6 +23,10 @@ type tuple struct {
 	sport, dport uint16
 }
 
+// live is the bit of an entry's state that says that the socket is not closed (LIVE in
+// bpf/trace.bpf.c).
+const live = 1 << 63
+
 type opener struct {
 	ended uint64 // by the kernel's tick
 	owner int32
@@ -58,18 +62,18 @@ func (t *Tracer) Owners() (*Owners, error) {
 		for i := range n {
 			for w := range sets[i].Ways {
 				s := &sets[i].Ways[w]
-				if s.Timewait == 0 || s.Ended == 0 {
+				if s.Timewait == 0 || s.State == 0 || s.State&live != 0 {
 					continue
 				}
 				at, ok := byIndex[s.Row]
 				// A row that was given to another flow is younger than the entry.
-				if !ok || s.Ended < used[at].row.Since {
+				if !ok || s.State < used[at].row.Since {
 					continue
 				}
 				f := &used[at].row.Flow
 				k := tuple{f.Src, f.Dst, f.Netns, s.Sport, f.Dport}
-				if old, ok := o.byTuple[k]; !ok || old.ended <= s.Ended {
-					o.byTuple[k] = opener{s.Ended, at}
+				if old, ok := o.byTuple[k]; !ok || old.ended <= s.State {
+					o.byTuple[k] = opener{s.State, at}
 				}
 			}
 		}

@@ -37,7 +37,7 @@ type Options struct {
 	// default 16,384. Those that rest make room for new ones.
 	Flows int
 	// Sockets is how many connections are followed at a time, those in TIME_WAIT
-	// included, 40 bytes each, by default 262,144. It is rounded up to a power of
+	// included, 32 bytes each, by default 262,144. It is rounded up to a power of
 	// two.
 	Sockets int
 }

@@ -59,6 +59,7 @@ type result struct {
 func main() {
 	load.Child()
 	bareChild()
+	connectChild()
 	os.Exit(run(os.Args[1:]))
 }
 

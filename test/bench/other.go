@@ -12,6 +12,8 @@ var rowNames = []string{}
 
 func bareChild() {}
 
+func connectChild() {}
+
 func measure(context.Context, options) ([]result, error) {
 	return nil, fmt.Errorf("the bench measures Linux only, this is %s", runtime.GOOS)
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // rowNames are the rows in the order of the table.
-var rowNames = []string{"a", "b", "g", "c1", "c2", "d", "e", "f"}
+var rowNames = []string{"a", "b", "g", "c1", "c2", "d", "e", "f", "h", "i", "j", "k"}
 
 // sizes are how large the populations are.
 type sizes struct {
@@ -91,6 +91,10 @@ func measure(ctx context.Context, o options) (_ []result, err error) {
 		{"d", b.rowD, true},
 		{"e", b.rowE, true},
 		{"f", b.rowF, true},
+		{"h", b.rowH, true},
+		{"i", b.rowI, true},
+		{"j", b.rowJ, true},
+		{"k", b.rowK, true},
 	} {
 		if !o.wants(row.name) {
 			continue

@@ -81,9 +81,13 @@ struct totals {
 
 /* What a socket is remembered by, from connect() to the end of its TIME_WAIT. */
 struct opened {
-	__u64 cookie; /* 0: not used yet */
-	__u64 born;   /* by clock() */
-	__u64 ended;  /* likewise; 0 while it lives */
+	/*
+	 * 0: not used yet; LIVE and the socket's cookie; when it ended, by clock().
+	 * Whoever connects may be interrupted by another who does, so an entry is taken
+	 * by exchanging this.
+	 */
+	__u64 state;
+	__u64 born; /* by clock() */
 	__u32 row;
 	__u32 write_seq; /* before a port was looked for */
 	__be16 sport;	 /* likewise; in TIME_WAIT the port, in host byte order */
@@ -96,7 +100,7 @@ struct opened {
  * Four successive cookies share a set, for they share its cache lines; and so do
  * those that are the size of the array apart.
  */
-#define WAYS 4
+#define WAYS 4 /* a power of two */
 
 struct set {
 	struct opened ways[WAYS];
@@ -126,6 +130,7 @@ struct path {
 #define TIME_WAIT_NS (60 * SECOND) /* TCP_TIMEWAIT_LEN, include/net/tcp.h */
 #define EVENT_GAP (SECOND / 10)	   /* between two events of a flow */
 #define EVENTS_PER_SECOND 1000	   /* of one processor */
+#define LIVE (1ULL << 63)
 #define NO_ROW 0xffffffff
 
 /* The sizes are the loader's to change, see trace.Options; SETS a power of two. */
@@ -317,50 +322,62 @@ static __always_inline struct set *set_of(__u64 cookie)
 }
 
 /* rank says how much is lost when an entry makes room: 0 for nothing. */
-static __always_inline __u64 rank(struct opened *o, __u64 now)
+static __always_inline __u64 rank(struct opened *o, __u64 state, __u64 now)
 {
-	if (!o->cookie)
+	if (state & LIVE)
+		return LIVE | o->born;
+	if (!state || !o->timewait || now - state > TIME_WAIT_NS)
 		return 0;
-	if (!o->ended)
-		return 1ULL << 63 | o->born;
-	if (!o->timewait || now - o->ended > TIME_WAIT_NS)
-		return 0;
-	return o->ended;
+	return state;
 }
 
-/* room finds an entry for a socket, at the least loss, and counts the loss. */
+/*
+ * room takes an entry for a socket, at the least loss, and counts the loss.
+ * Successive cookies try different entries of their set first.
+ */
 static __always_inline struct opened *room(__u64 cookie, __u64 now, struct totals *t)
 {
 	struct set *s = set_of(cookie);
-	__u64 least = ~0ULL;
 	struct opened *o;
-	__u32 best = 0;
 
 	if (!s)
 		return 0;
-	for (int i = 0; i < WAYS; i++) {
-		__u64 r;
+	for (int attempt = 0; attempt < 3; attempt++) {
+		__u64 least = ~0ULL, seen = 0;
+		__u32 best = 0, row;
 
-		o = &s->ways[i];
-		if (o->cookie == cookie)
-			return o;
-		r = rank(o, now);
-		if (r < least) {
-			least = r;
-			best = i;
+		for (int i = 0; i < WAYS; i++) {
+			__u32 way = (cookie + i) & (WAYS - 1);
+			__u64 state, r;
+
+			o = &s->ways[way];
+			state = *(volatile __u64 *)&o->state;
+			r = rank(o, state, now);
+			if (r < least) {
+				least = r;
+				seen = state;
+				best = way;
+			}
+			if (!r)
+				break;
 		}
-	}
-	o = &s->ways[best & (WAYS - 1)];
-	if (least >> 63) {
-		struct row *r = row_at(o->row);
+		o = &s->ways[best & (WAYS - 1)];
+		row = o->row;
+		if (__sync_val_compare_and_swap(&o->state, seen, LIVE | cookie) != seen)
+			continue;
+		if (least & LIVE) {
+			struct row *r = row_at(row);
 
-		add(&t->lost);
-		if (r)
-			add(&r->lost);
-	} else if (least) {
-		add(&t->owners_lost);
+			add(&t->lost);
+			if (r)
+				add(&r->lost);
+		} else if (least) {
+			add(&t->owners_lost);
+		}
+		return o;
 	}
-	return o;
+	add(&t->lost);
+	return 0;
 }
 
 static __always_inline void opening(struct sock *sk, struct totals *t)
@@ -381,9 +398,7 @@ static __always_inline void opening(struct sock *sk, struct totals *t)
 	task = bpf_get_current_task_btf();
 	f.pid = task->tgid;
 	f.cgroup = task->cgroups->dfl_cgrp->kn->id;
-	o->cookie = cookie;
 	o->born = now;
-	o->ended = 0;
 	o->row = row_of(&f, now);
 	o->write_seq = tp->write_seq;
 	o->sport = tp->inet_conn.icsk_inet.inet_sport;
@@ -508,14 +523,14 @@ static __always_inline void closing(struct sock *sk, int from, __u64 cookie, str
 	if (!s)
 		return;
 	for (int i = 0; i < WAYS; i++) {
-		o = &s->ways[i];
-		if (o->cookie == cookie)
+		o = &s->ways[(cookie + i) & (WAYS - 1)];
+		if (o->state == (LIVE | cookie))
 			goto found;
 	}
 	return;
 found:
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (o->ended || !tp)
+	if (!tp)
 		return;
 	now = clock();
 	r = row_at(o->row);
@@ -523,7 +538,7 @@ found:
 		unanswered(tp, o, r, t, now);
 	else
 		ended(sk, tp, from, o, r, t, now);
-	o->ended = now;
+	o->state = now; /* last: from here on it may be taken */
 }
 
 SEC("tp_btf/inet_sock_set_state")

@@ -61,9 +61,8 @@ type TraceSet struct {
 	_    structs.HostLayout
 	Ways [4]struct {
 		_        structs.HostLayout
-		Cookie   uint64
+		State    uint64
 		Born     uint64
-		Ended    uint64
 		Row      uint32
 		WriteSeq uint32
 		Sport    uint16
