@@ -40,17 +40,20 @@ func (t *Tracer) Owners() (*Owners, error) {
 	if t.closed {
 		return nil, ErrClosed
 	}
-	used, err := t.used()
+	o := &Owners{byTuple: make(map[tuple]opener)}
+	type at struct {
+		flow  bpf.TraceFlow
+		since uint64
+		owner int32
+	}
+	byRow := make(map[uint32]at)
+	err := t.walk(func(index uint32, r *bpf.TraceRow, p *page) error {
+		byRow[index] = at{r.Flow, r.Since, int32(len(o.list))}
+		o.list = append(o.list, Owner{p.flow.PID, p.command, p.cgroup})
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	o := &Owners{byTuple: make(map[tuple]opener), list: make([]Owner, len(used))}
-	byIndex := make(map[uint32]int32, len(used))
-	for i := range used {
-		r := &used[i].row
-		flow := flowOf(&r.Flow)
-		o.list[i] = Owner{flow.PID, text(r.Comm[:]), t.groups.of(t.objects.Cgroups, &flow)}
-		byIndex[used[i].index] = int32(i)
 	}
 	sets, keys := make([]bpf.TraceSet, chunk), make([]uint32, chunk)
 	var cursor ebpf.MapBatchCursor
@@ -65,15 +68,14 @@ func (t *Tracer) Owners() (*Owners, error) {
 				if s.Timewait == 0 || s.State == 0 || s.State&live != 0 {
 					continue
 				}
-				at, ok := byIndex[s.Row]
+				r, ok := byRow[s.Row]
 				// A row that was given to another flow is younger than the entry.
-				if !ok || s.State < used[at].row.Since {
+				if !ok || s.State < r.since {
 					continue
 				}
-				f := &used[at].row.Flow
-				k := tuple{f.Src, f.Dst, f.Netns, s.Sport, f.Dport}
+				k := tuple{r.flow.Src, r.flow.Dst, r.flow.Netns, s.Sport, r.flow.Dport}
 				if old, ok := o.byTuple[k]; !ok || old.ended <= s.State {
-					o.byTuple[k] = opener{s.State, at}
+					o.byTuple[k] = opener{s.State, r.owner}
 				}
 			}
 		}
