@@ -7,13 +7,14 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/trace/bpf"
 )
 
 // Owners says who opened what sits in TIME_WAIT. It is a snapshot.
 type Owners struct {
 	byTuple map[tuple]opener
-	list    []Owner // the openers
+	list    []pool.Owner // the openers, without a count of ports
 }
 
 // tuple is what a TIME_WAIT is told by.
@@ -49,7 +50,7 @@ func (t *Tracer) Owners() (*Owners, error) {
 	byRow := make(map[uint32]at)
 	err := t.walk(func(index uint32, r *bpf.TraceRow, p *page) error {
 		byRow[index] = at{r.Flow, r.Since, int32(len(o.list))}
-		o.list = append(o.list, Owner{p.flow.PID, p.command, p.cgroup})
+		o.list = append(o.list, pool.Owner{PID: p.flow.PID, Command: p.command, Cgroup: p.cgroup})
 		return nil
 	})
 	if err != nil {
@@ -89,11 +90,11 @@ func (t *Tracer) Owners() (*Owners, error) {
 func (o *Owners) Len() int { return len(o.byTuple) }
 
 // Of returns who opened the connection that is in TIME_WAIT between two addresses
-// of a namespace, given by its inode number.
-func (o *Owners) Of(netns uint64, src, dst netip.AddrPort) (Owner, bool) {
+// of a namespace, given by its inode number. It is what survey.Options.Opened wants.
+func (o *Owners) Of(netns uint64, src, dst netip.AddrPort) (pool.Owner, bool) {
 	k := tuple{src.Addr().As16(), dst.Addr().As16(), uint32(netns), src.Port(), dst.Port()}
 	if e, ok := o.byTuple[k]; ok {
 		return o.list[e.owner], true
 	}
-	return Owner{}, false
+	return pool.Owner{}, false
 }

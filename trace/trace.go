@@ -211,13 +211,6 @@ type Refusal struct {
 	Refused uint64 // refusals of this kind of this flow since the tracer started, this one included
 }
 
-// Owner is who opened a connection.
-type Owner struct {
-	PID     int
-	Command string
-	Cgroup  string
-}
-
 // An UnavailableError says in one sentence why connections cannot be traced here.
 type UnavailableError struct {
 	Reason string
