@@ -192,7 +192,7 @@ func (a *Aggregates) Since(before *Aggregates) []Row {
 	var changed []Row
 	for _, r := range a.Rows {
 		if c := known[r.ID]; c != nil {
-			r.Counts = r.Counts.Sub(c)
+			r.Counts = r.Sub(c)
 		}
 		if r.Connects|r.Ended() != 0 {
 			changed = append(changed, r)
