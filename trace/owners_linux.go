@@ -24,13 +24,26 @@ type tuple struct {
 	sport, dport uint16
 }
 
-// live is the bit of an entry's state that says that the socket is not closed (LIVE in
-// bpf/trace.bpf.c).
-const live = 1 << 63
+// Of struct opened in bpf/trace.bpf.c: the bit of the state that says that the socket is
+// not closed, and what is known of its port.
+const (
+	live          = 1 << 63
+	knownPort     = 1
+	knownTimeWait = 2
+)
 
 type opener struct {
-	ended uint64 // by the kernel's tick
+	at    uint64 // of two connections that had the tuple, the TIME_WAIT is the later one's
 	owner int32
+}
+
+// leaves says when a connection that may be in TIME_WAIT was last heard of: when it
+// ended, or, if its end was not seen, when it began.
+func leaves(state, born uint64, known uint8) (at uint64, ok bool) {
+	if state&live != 0 {
+		return born, known == knownPort
+	}
+	return state, known == knownTimeWait
 }
 
 // Owners reads who opened the connections that have left a TIME_WAIT here since the
@@ -66,17 +79,18 @@ func (t *Tracer) Owners() (*Owners, error) {
 		for i := range n {
 			for w := range sets[i].Ways {
 				s := &sets[i].Ways[w]
-				if s.Timewait == 0 || s.State == 0 || s.State&live != 0 {
+				at, ok := leaves(s.State, s.Born, s.Known)
+				if !ok {
 					continue
 				}
 				r, ok := byRow[s.Row]
 				// A row that was given to another flow is younger than the entry.
-				if !ok || s.State < r.since {
+				if !ok || at < r.since {
 					continue
 				}
 				k := tuple{r.flow.Src, r.flow.Dst, r.flow.Netns, s.Sport, r.flow.Dport}
-				if old, ok := o.byTuple[k]; !ok || old.ended <= s.State {
-					o.byTuple[k] = opener{s.State, r.owner}
+				if old, ok := o.byTuple[k]; !ok || old.at <= at {
+					o.byTuple[k] = opener{at, r.owner}
 				}
 			}
 		}
@@ -86,7 +100,8 @@ func (t *Tracer) Owners() (*Owners, error) {
 	}
 }
 
-// Len returns how many connections are known of. Some may have left TIME_WAIT by now.
+// Len returns how many connections are known of. Some are open, some have left
+// TIME_WAIT by now.
 func (o *Owners) Len() int { return len(o.byTuple) }
 
 // Of returns who opened the connection that is in TIME_WAIT between two addresses

@@ -72,6 +72,11 @@ func (t *Tracer) totals(a *Aggregates) error {
 	if err := t.objects.Totals.Lookup(uint32(0), &perCPU); err != nil {
 		return fmt.Errorf("read the totals of the trace: %w", err)
 	}
+	stats, err := t.objects.SetState.Stats()
+	if err != nil {
+		return fmt.Errorf("read the statistics of the trace: %w", err)
+	}
+	a.Lost.Unseen = stats.RecursionMisses
 	for i := range perCPU {
 		c := &perCPU[i]
 		a.Total.Connects += c.Connects

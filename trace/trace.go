@@ -151,13 +151,17 @@ type Lost struct {
 	// Owners are TIME_WAIT entries whose owner was forgotten within 60 s
 	// (Options.Sockets).
 	Owners uint64
+	// Unseen are changes of state, of whatever TCP socket, that came in the midst of
+	// another on the same processor: the kernel runs no program within itself. What
+	// they were is not known.
+	Unseen uint64
 	// Events are refusals that were not sent because the reader was too slow. They
 	// are in the counts.
 	Events uint64
 }
 
 // Any reports whether anything was lost that the counts do not hold.
-func (l Lost) Any() bool { return l.Connects|l.Refused|l.Followed|l.Owners != 0 }
+func (l Lost) Any() bool { return l.Connects|l.Refused|l.Followed|l.Owners|l.Unseen != 0 }
 
 // Totals are numbers of connections of all flows together.
 type Totals struct {

@@ -3,12 +3,13 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
  * Counts what becomes of outgoing TCP connections, from the one tracepoint that
- * sees all their states, sock:inet_sock_set_state. Two transitions are looked at,
+ * sees all their states, sock:inet_sock_set_state. Three transitions are looked at,
  * the others return at once:
  *
- *   CLOSE → SYN_SENT  connect() is about to look for a port, in the caller's
- *                     context: who it is, from where, to whom;
- *   any → CLOSE       the connection is over; the state it was in says how.
+ *   CLOSE → SYN_SENT        connect() is about to look for a port, in the caller's
+ *                           context: who it is, from where, to whom;
+ *   SYN_SENT → ESTABLISHED  the port is known;
+ *   any → CLOSE             the connection is over; the state it was in says how.
  *
  * A connect() that finds no port goes SYN_SENT → CLOSE within the same call
  * (tcp_v4_connect in net/ipv4/tcp_ipv4.c, tcp_v6_connect in net/ipv6/tcp_ipv6.c).
@@ -90,9 +91,9 @@ struct opened {
 	__u64 born; /* by clock() */
 	__u32 row;
 	__u32 write_seq; /* before a port was looked for */
-	__be16 sport;	 /* likewise; in TIME_WAIT the port, in host byte order */
+	__be16 sport;	 /* likewise; once established the port, in host byte order */
 	__u8 bound;	 /* the port came from bind() */
-	__u8 timewait;
+	__u8 known; /* PORT, TIME_WAIT */
 	__u32 pad;
 };
 
@@ -100,6 +101,8 @@ struct opened {
  * Four successive cookies share a set, for they share its cache lines; and so do
  * those that are the size of the array apart.
  */
+#define PORT 1	    /* sport is the port */
+#define TIME_WAIT 2 /* and the kernel keeps it for 60 s */
 #define WAYS 4 /* a power of two */
 
 struct set {
@@ -138,6 +141,7 @@ struct path {
 #define SETS 65536
 
 const volatile __u32 sets_mask = SETS - 1;
+const volatile __u32 rows_limit = ROWS;
 const volatile __u64 tick_ns = 4000000; /* of the resolution of CLOCK_MONOTONIC_COARSE */
 
 struct {
@@ -147,6 +151,9 @@ struct {
 	__type(value, struct row);
 } rows SEC(".maps");
 
+/* The first row that no flow has had yet. */
+__u32 fresh;
+
 /* Which row a flow has. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -155,7 +162,7 @@ struct {
 	__type(value, __u32);
 } flows SEC(".maps");
 
-/* The rows that no flow has. The reader gives back those it has done with. */
+/* The rows that were given back by the reader, who has done with them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_QUEUE);
 	__uint(max_entries, ROWS);
@@ -292,8 +299,11 @@ static __always_inline __u32 row_of(struct flow *f, __u64 now)
 
 	if (known)
 		return *known;
-	if (bpf_map_pop_elem(&unused, &index))
-		return NO_ROW;
+	if (bpf_map_pop_elem(&unused, &index)) {
+		if (fresh >= rows_limit)
+			return NO_ROW;
+		index = __sync_fetch_and_add(&fresh, 1);
+	}
 	r = bpf_map_lookup_elem(&rows, &index);
 	if (!r)
 		return NO_ROW;
@@ -326,7 +336,7 @@ static __always_inline __u64 rank(struct opened *o, __u64 state, __u64 now)
 {
 	if (state & LIVE)
 		return LIVE | o->born;
-	if (!state || !o->timewait || now - state > TIME_WAIT_NS)
+	if (!state || o->known != TIME_WAIT || now - state > TIME_WAIT_NS)
 		return 0;
 	return state;
 }
@@ -380,19 +390,25 @@ static __always_inline struct opened *room(__u64 cookie, __u64 now, struct total
 	return 0;
 }
 
-static __always_inline void opening(struct sock *sk, struct totals *t)
+static __always_inline void opening(struct sock *sk)
 {
 	struct sock_common *skc = &sk->__sk_common;
 	__u64 cookie = bpf_get_socket_cookie(sk);
 	__u64 now = clock();
-	struct opened *o = room(cookie, now, t);
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct task_struct *task;
 	struct flow f = {};
+	struct totals *t;
+	struct opened *o;
 	struct row *r;
+	__u32 zero = 0;
 
+	t = bpf_map_lookup_elem(&totals, &zero);
+	if (!t || !tp)
+		return;
 	add(&t->connects);
-	if (!o || !tp)
+	o = room(cookie, now, t);
+	if (!o)
 		return;
 	describe(&f, skc);
 	task = bpf_get_current_task_btf();
@@ -403,7 +419,7 @@ static __always_inline void opening(struct sock *sk, struct totals *t)
 	o->write_seq = tp->write_seq;
 	o->sport = tp->inet_conn.icsk_inet.inet_sport;
 	o->bound = skc->skc_num != 0;
-	o->timewait = 0;
+	o->known = 0;
 	r = row_at(o->row);
 	if (r)
 		add(&r->connects);
@@ -496,7 +512,9 @@ static __always_inline void ended(struct sock *sk, struct tcp_sock *tp, int from
 	/* tcp_time_wait() has made the entry by now; a reset leaves none. */
 	if ((from == TCP_FIN_WAIT2 || from == TCP_CLOSING) && !sk->sk_err) {
 		o->sport = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
-		o->timewait = 1;
+		o->known = TIME_WAIT;
+	} else {
+		o->known = 0;
 	}
 	if (!r)
 		return;
@@ -512,25 +530,52 @@ static __always_inline void ended(struct sock *sk, struct tcp_sock *tp, int from
 		add(&r->aborted);
 }
 
-static __always_inline void closing(struct sock *sk, int from, __u64 cookie, struct totals *t)
+/* followed finds the entry of a socket that was seen to connect. */
+static __always_inline struct opened *followed(__u64 cookie)
 {
 	struct set *s = set_of(cookie);
-	struct tcp_sock *tp;
-	struct opened *o;
-	struct row *r;
-	__u64 now;
 
 	if (!s)
-		return;
+		return 0;
 	for (int i = 0; i < WAYS; i++) {
-		o = &s->ways[(cookie + i) & (WAYS - 1)];
+		struct opened *o = &s->ways[(cookie + i) & (WAYS - 1)];
+
 		if (o->state == (LIVE | cookie))
-			goto found;
+			return o;
 	}
-	return;
-found:
+	return 0;
+}
+
+/*
+ * established notes the port. The end of the connection, at which it would be soon
+ * enough, is not always seen: the kernel runs no program within itself, and closes
+ * sockets in interrupts.
+ */
+static __always_inline void established(struct sock *sk, __u64 cookie)
+{
+	struct opened *o = followed(cookie);
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	if (!o || !tp)
+		return;
+	o->sport = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
+	o->known = PORT;
+}
+
+static __always_inline void closing(struct sock *sk, int from, __u64 cookie)
+{
+	struct opened *o = followed(cookie);
+	struct tcp_sock *tp;
+	struct totals *t;
+	struct row *r;
+	__u32 zero = 0;
+	__u64 now;
+
+	if (!o)
+		return;
+	t = bpf_map_lookup_elem(&totals, &zero);
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
+	if (!t || !tp)
 		return;
 	now = clock();
 	r = row_at(o->row);
@@ -544,26 +589,22 @@ found:
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(set_state, struct sock *sk, int from, int to)
 {
-	struct totals *t;
-	__u64 cookie = 0;
-	__u32 zero = 0;
+	__u64 cookie;
 
-	if (to == TCP_CLOSE) {
-		/* Whoever was not seen to connect has none, or one that is not known. */
-		cookie = sk->__sk_common.skc_cookie.counter;
-		if (!cookie)
-			return 0;
-	} else if (to != TCP_SYN_SENT || from != TCP_CLOSE) {
+	if (to == TCP_SYN_SENT) {
+		if (from == TCP_CLOSE && sk->sk_protocol == IPPROTO_TCP)
+			opening(sk);
 		return 0;
 	}
-	if (sk->sk_protocol != IPPROTO_TCP)
+	if (to != TCP_CLOSE && (to != TCP_ESTABLISHED || from != TCP_SYN_SENT))
 		return 0;
-	t = bpf_map_lookup_elem(&totals, &zero);
-	if (!t)
+	/* Whoever was not seen to connect has none, or one that is not known. */
+	cookie = sk->__sk_common.skc_cookie.counter;
+	if (!cookie || sk->sk_protocol != IPPROTO_TCP)
 		return 0;
-	if (cookie)
-		closing(sk, from, cookie, t);
+	if (to == TCP_CLOSE)
+		closing(sk, from, cookie);
 	else
-		opening(sk, t);
+		established(sk, cookie);
 	return 0;
 }

@@ -67,7 +67,7 @@ type TraceSet struct {
 		WriteSeq uint32
 		Sport    uint16
 		Bound    uint8
-		Timewait uint8
+		Known    uint8
 		Pad      uint32
 	}
 }
@@ -103,6 +103,8 @@ const (
 	TraceMapUnused    = "unused"
 	TraceProgSetState = "set_state"
 	TraceVarEventType = "event_type"
+	TraceVarFresh     = "fresh"
+	TraceVarRowsLimit = "rows_limit"
 	TraceVarSetsMask  = "sets_mask"
 	TraceVarTickNs    = "tick_ns"
 )
@@ -171,6 +173,8 @@ type TraceMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type TraceVariableSpecs struct {
 	EventType *ebpf.VariableSpec `ebpf:"event_type"`
+	Fresh     *ebpf.VariableSpec `ebpf:"fresh"`
+	RowsLimit *ebpf.VariableSpec `ebpf:"rows_limit"`
 	SetsMask  *ebpf.VariableSpec `ebpf:"sets_mask"`
 	TickNs    *ebpf.VariableSpec `ebpf:"tick_ns"`
 }
@@ -223,6 +227,8 @@ func (m *TraceMaps) Close() error {
 // It can be passed to LoadTraceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TraceVariables struct {
 	EventType *ebpf.Variable `ebpf:"event_type"`
+	Fresh     *ebpf.Variable `ebpf:"fresh"`
+	RowsLimit *ebpf.Variable `ebpf:"rows_limit"`
 	SetsMask  *ebpf.Variable `ebpf:"sets_mask"`
 	TickNs    *ebpf.Variable `ebpf:"tick_ns"`
 }
