@@ -59,6 +59,12 @@ func lock(path string) (*os.File, error) {
 	return f, nil
 }
 
+// unlock gives a lock back. Closing alone would leave it to a child that was
+// forked meanwhile, until that executes its program.
+func unlock(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
+}
+
 // private refuses a directory that others may write to: they could put a journal
 // there that makes an undo write what they like.
 func private(path string, fi fs.FileInfo) error {

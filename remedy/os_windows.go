@@ -49,3 +49,6 @@ func lock(path string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// unlock gives a lock back: it ends with the handle.
+func unlock(f *os.File) error { return f.Close() }
