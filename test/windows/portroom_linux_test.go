@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -72,10 +73,17 @@ func record(t *testing.T, p *wine.Prefix, excluded string) {
 	}
 }
 
-// populate makes seven connections, three TIME_WAIT, a listener within the range
-// and two UDP sockets.
-func populate(t *testing.T, n *load.Netns) {
+// A population is the sockets of a namespace: seven connections, three TIME_WAIT, a
+// listener within the range and two UDP sockets.
+type population struct {
+	ns     *load.Netns
+	server net.Listener
+	born   time.Time // of the TIME_WAIT
+}
+
+func populate(t *testing.T, n *load.Netns) *population {
 	t.Helper()
+	p := &population{ns: n}
 	keep := func(c io.Closer) { t.Cleanup(func() { _ = c.Close() }) }
 	err := n.Do(func() error {
 		var lc net.ListenConfig
@@ -86,30 +94,15 @@ func populate(t *testing.T, n *load.Netns) {
 				return err
 			}
 			keep(l)
-			if at != server {
-				continue
+			p.server = l
+		}
+		for range 7 {
+			c, s, err := p.connect()
+			if err != nil {
+				return err
 			}
-			for i := range 10 {
-				c, err := net.Dial("tcp4", l.Addr().String())
-				if err != nil {
-					return err
-				}
-				s, err := l.Accept()
-				if err != nil {
-					return err
-				}
-				if i < 7 {
-					keep(c)
-					keep(s)
-					continue
-				}
-				// This side closes first and keeps the port.
-				_ = c.(*net.TCPConn).CloseWrite()
-				_, _ = bufio.NewReader(s).ReadByte()
-				_ = s.Close()
-				_, _ = bufio.NewReader(c).ReadByte()
-				_ = c.Close()
-			}
+			keep(c)
+			keep(s)
 		}
 		for range 2 {
 			c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -118,9 +111,63 @@ func populate(t *testing.T, n *load.Netns) {
 			}
 			keep(c)
 		}
-		return nil
+		return p.close3()
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// connect makes a connection and returns its ends, that of the server last.
+func (p *population) connect() (c, s net.Conn, err error) {
+	if c, err = net.Dial("tcp4", p.server.Addr().String()); err != nil {
+		return nil, nil, err
+	}
+	s, err = p.server.Accept()
+	return c, s, err
+}
+
+// close3 leaves three TIME_WAIT.
+func (p *population) close3() error {
+	p.born = time.Now()
+	for range 3 {
+		c, s, err := p.connect()
+		if err != nil {
+			return err
+		}
+		// This side closes first and keeps the port.
+		_ = c.(*net.TCPConn).CloseWrite()
+		_, _ = bufio.NewReader(s).ReadByte()
+		_ = s.Close()
+		_, _ = bufio.NewReader(c).ReadByte()
+		_ = c.Close()
+	}
+	return nil
+}
+
+// renew makes the TIME_WAIT anew if they might not last until a program has looked
+// at them. They last 60 s, which is short on a busy machine.
+func (p *population) renew(t *testing.T) {
+	t.Helper()
+	if time.Since(p.born) < 30*time.Second {
+		return
+	}
+	for {
+		c, err := p.ns.Count()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.TimeWait == 0 {
+			break
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	if err := p.ns.Do(p.close3); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -161,7 +208,7 @@ func TestTheProgramMeasuresRealSockets(t *testing.T) {
 	p, n := host(t)
 	exe := wine.Build(t, "../../cmd/portroom")
 	record(t, p, "     49240       49249     *\r\n")
-	populate(t, n)
+	sockets := populate(t, n)
 	for _, version := range []string{"win10", "win7"} {
 		p.SetVersion(t, version)
 		for _, c := range []struct {
@@ -182,6 +229,7 @@ func TestTheProgramMeasuresRealSockets(t *testing.T) {
 			{"port-outside.txt", 0, []string{"ports", fmt.Sprint(server)}},
 		} {
 			t.Run(version+" "+strings.Join(c.args, " "), func(t *testing.T) {
+				sockets.renew(t)
 				r := p.Run(t, exe, c.args...)
 				if r.Exit != c.status {
 					t.Fatalf("status %d, want %d\n%s%s", r.Exit, c.status, r.Stdout, r.Stderr)
@@ -229,9 +277,10 @@ func TestASharedRangeIsCountedByTuple(t *testing.T) {
 	if err := n.Sysctl("net.ipv4.ip_local_port_range", "49152 49211"); err != nil {
 		t.Fatal(err)
 	}
-	populate(t, n)
+	sockets := populate(t, n)
 	for _, version := range []string{"win10", "win7"} {
 		p.SetVersion(t, version)
+		sockets.renew(t)
 		r := p.Run(t, exe, "room", "127.0.0.1:10001", "--json")
 		want := `"dst": "127.0.0.1:10001",`
 		if version == "win7" { // has no such range
