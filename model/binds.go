@@ -86,7 +86,11 @@ func (n *Network) bind(how Open, src string) (uint16, bool) {
 		if reuse && (!shared || !n.AutobindReuse) {
 			break // sharing is the last resort, and only if it is allowed
 		}
-		for p := range n.order() {
+		order := n.order()
+		if reuse {
+			order = n.lastResort()
+		}
+		for p := range order {
 			if b := n.at(p); b.free(src, reuse) {
 				b.bound = append(b.bound, binding{src, shared})
 				return p, true
@@ -122,6 +126,29 @@ func (n *Network) at(p uint16) *bucket {
 		n.buckets[p] = b
 	}
 	return b
+}
+
+// lastResort yields the upper half of the range from a random port on, the odd ones
+// first: where inet_csk_find_open_port has come to when it begins to share. How few
+// they are decides how soon two sockets share a port towards one destination.
+func (n *Network) lastResort() func(func(uint16) bool) {
+	low, ports := n.Range.First, n.Range.Len()
+	if ports >= 4 {
+		half := ports >> 2 << 1
+		low, ports = low+uint16(half), ports-half
+	}
+	steps := max(1, ports/2)
+	start := n.Rand.IntN(steps)
+	return func(yield func(uint16) bool) {
+		for parity := 1; parity >= 0; parity-- {
+			for i := range steps {
+				p := low + uint16(2*((start+i)%steps)+parity)
+				if n.Range.Contains(p) && !yield(p) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // order yields the range once round from a random port: which port a search comes to

@@ -11,7 +11,7 @@ func (p *Pool) levers() levers {
 	case legacyMicrosoft:
 		return levers{
 			widen: &widening{64510, func(n int) string { return fmt.Sprintf("MaxUserPort=%d", max(5000, legacyFirst-1+n)) }, "needs a restart; " + shadowed},
-			shorten: []shortening{{30, 1, func(s float64) string { return fmt.Sprintf("TcpTimedWaitDelay=%.0f", s) },
+			shorten: []shortening{{30, 0, 1, func(s float64) string { return fmt.Sprintf("TcpTimedWaitDelay=%.0f", s) },
 				"needs a restart; late segments of an old connection may meet a new one"}},
 		}
 	case microsoft:
@@ -20,7 +20,7 @@ func (p *Pool) levers() levers {
 				n = max(n, 255)
 				return fmt.Sprintf("netsh int ipv4 set dynamicport tcp start=%d num=%d", 65536-n, n)
 			}, shadowed},
-			shorten: []shortening{{30, 1, func(s float64) string { return fmt.Sprintf("TcpTimedWaitDelay=%.0f", s) },
+			shorten: []shortening{{30, 0, 1, func(s float64) string { return fmt.Sprintf("TcpTimedWaitDelay=%.0f", s) },
 				"UNCERTAIN whether it acts since Server 2016; needs a restart"}},
 			addSources: "source addresses",
 		}
@@ -32,7 +32,7 @@ func (p *Pool) levers() levers {
 		return p.linuxLevers()
 	case netfilter:
 		return levers{
-			shorten: []shortening{{60, 1, func(s float64) string { return fmt.Sprintf("nf_conntrack_tcp_timeout_time_wait=%.0f", s) },
+			shorten: []shortening{{60, 0, 1, func(s float64) string { return fmt.Sprintf("nf_conntrack_tcp_timeout_time_wait=%.0f", s) },
 				"must not be shorter than the TIME_WAIT of the hosts behind it"}},
 			addSources: "SNAT addresses (--to-source FIRST-LAST)",
 		}
@@ -84,14 +84,17 @@ func (p *Pool) linuxLevers() levers {
 		return l // bind() never takes a TIME_WAIT over
 	}
 	const needs = "needs timestamps at both ends; a NAT or a firewall that still remembers the old connection may drop the new one"
-	reuse := shortening{1, 1, func(float64) string { return "tcp_tw_reuse=1" }, needs}
+	reuse := shortening{1, 1, 1, func(float64) string { return "tcp_tw_reuse=1" }, needs}
 	r := p.release
 	if !r.atLeast(6, 14) {
-		reuse.least = 2
+		reuse.least, reuse.most = 1, 1
+		if !r.atLeast(4, 19) {
+			reuse.least, reuse.most = 2, 2
+		}
 	}
 	l.shorten = []shortening{reuse}
 	if r.atLeast(6, 14) {
-		l.shorten = append(l.shorten, shortening{0.001, 0.001, func(s float64) string {
+		l.shorten = append(l.shorten, shortening{0.001, 60, 0.001, func(s float64) string {
 			return fmt.Sprintf("tcp_tw_reuse=1 tcp_tw_reuse_delay=%.0f", math.Round(s*1000))
 		}, needs + "; keep the delay above one tick of the peer's timestamps, 1 to 1000 ms"})
 	}
@@ -105,7 +108,7 @@ func (p *Pool) cloudLevers() levers {
 		l.widen = &widening{64512, func(n int) string { return fmt.Sprintf("%d ports at the NAT", n) }, ""}
 	case "gcp-cloud-nat":
 		l.widen = &widening{64512, func(n int) string { return fmt.Sprintf("minPortsPerVm=%d", n) }, "each address has 64,512 for all machines"}
-		l.shorten = []shortening{{30, 1, func(s float64) string { return fmt.Sprintf("tcpTimeWaitTimeoutSec=%.0f", s) }, ""}}
+		l.shorten = []shortening{{30, 0, 1, func(s float64) string { return fmt.Sprintf("tcpTimeWaitTimeoutSec=%.0f", s) }, ""}}
 	case "azure-load-balancer":
 		l.widen = &widening{64000, func(n int) string { return fmt.Sprintf("%d allocated outbound ports for each machine", (n+7)/8*8) }, "each frontend address has 64,000 for all machines"}
 	}

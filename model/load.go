@@ -107,6 +107,8 @@ func (l Load) clock() func(x float64) float64 {
 		p := l[piece]
 		x -= done
 		switch {
+		case p.Rate == 0 && p.Slope <= 0:
+			return math.Inf(1)
 		case x == 0:
 			return p.At
 		case p.Slope != 0:
@@ -115,8 +117,6 @@ func (l Load) clock() func(x float64) float64 {
 				return math.Inf(1)
 			}
 			return p.At + 2*x/(p.Rate+math.Sqrt(root))
-		case p.Rate == 0:
-			return math.Inf(1)
 		}
 		return p.At + x/p.Rate
 	}

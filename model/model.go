@@ -136,7 +136,14 @@ type Pool struct {
 	// because connect() may take it over (tcp_tw_reuse); 0 when it is Wait itself.
 	Entry   float64
 	MaxWait int // most entries in TIME_WAIT, beyond which closing frees at once; 0 none
-	Scope   Scope
+	// HZ is how many ticks a second the kernel's timers have, which makes the end of
+	// TIME_WAIT late: Wait has that as its high end, [Simulate] plays the timers. 0 is
+	// not known, and on time.
+	HZ int
+	// Clock is the unit, in seconds, in which connect() sees how old an entry is that
+	// it may take over: it may once more than Wait has passed in whole units. 0 is none.
+	Clock float64
+	Scope Scope
 	// ScopeUncertain: no source says what the scope is; Scope is the cautious one.
 	ScopeUncertain bool
 	Search         Search
@@ -172,6 +179,23 @@ type Fact struct {
 // cautious and hopeful give the end that fails sooner, and the other.
 func (p *Pool) cautious() (capacity, wait float64) { return p.Capacity.Low, p.Wait.High }
 func (p *Pool) hopeful() (capacity, wait float64)  { return p.Capacity.High, p.Wait.Low }
+
+// Hopeful is the pool with each uncertain number at the end that fails later, for
+// sure. [Simulate] plays the cautious end of what it is given.
+func (p Pool) Hopeful() Pool {
+	capacity, wait := p.hopeful()
+	p.Capacity = exactly(capacity)
+	if p.Clock == 0 && (p.HZ == 0 || p.Entry > 0) { // else it is played as it is
+		p.Wait = exactly(wait)
+	}
+	return p
+}
+
+// waits reports whether a port stays held after the close. A NAT sees both ends, so
+// that who closes first is no matter to it.
+func (p *Pool) waits(serverCloses bool) bool {
+	return !serverCloses || p.family == netfilter || p.family == clouded
+}
 
 // HasKnee reports whether the cost of a search jumps at half of the capacity.
 func (p *Pool) HasKnee() bool { return p.Search == ParityConnect || p.Search == ParityBind }

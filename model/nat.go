@@ -138,6 +138,9 @@ func Profiles() []*Profile {
 	return all
 }
 
+// WindowsReleases are names for the profile "windows".
+func WindowsReleases() []string { return windowsNames }
+
 // Find returns the system of that name. Releases of Windows since Vista have one
 // profile, and linux-MAJOR.MINOR is any release of Linux.
 func Find(name string) (*Profile, error) {
@@ -183,6 +186,13 @@ func cut(s string) string {
 func FromCounts(title string, r port.Range, capacity int, wait Bounds, scope Scope) Pool {
 	return Pool{System: "this", Title: title, Range: r, Capacity: exactly(float64(capacity)), Wait: wait, Scope: scope,
 		Search: ParityConnect, family: linuxes, release: release{6, 18}, Hints: 1 << 16, Error: "EADDRNOTAVAIL (99)"}
+}
+
+// FromHost is the one pool of a host that was measured and on which a port in use is
+// out of reach for every destination, as Windows.
+func FromHost(title string, capacity int, wait Bounds) Pool {
+	return Pool{System: "this", Title: title, Capacity: exactly(float64(capacity)), Wait: wait, Scope: PerHost,
+		Search: Sequential, family: microsoft, Error: "WSAENOBUFS (10055)"}
 }
 
 // Upstream is a NAT of which a number of ports for each destination is known, and

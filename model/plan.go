@@ -14,7 +14,7 @@ type Question struct {
 	Lifetime     float64 // mean, from connect to close
 	Sources      int     // local addresses, or addresses of a NAT
 	Destinations int     // address and port pairs
-	ServerCloses bool    // the peer closes first and keeps TIME_WAIT
+	ServerCloses bool    // the peer closes first and keeps TIME_WAIT; no matter to a NAT
 	Held         float64 // ports that are held now, for the leak
 
 	Before float64 // the rate until now, for the step and for growth
@@ -23,8 +23,9 @@ type Question struct {
 	Leak   float64 // sockets a second that are never closed
 }
 
-// check says in one sentence what of the question cannot be.
-func (q *Question) check() error {
+// Check says in one sentence what of the question cannot be. Without a pool it leaves
+// out what depends on one.
+func (q *Question) Check() error {
 	for _, v := range []struct {
 		name string
 		v    float64
@@ -40,7 +41,7 @@ func (q *Question) check() error {
 		return fmt.Errorf("a connection that carries %d requests does not live for 0 s: want a lifetime above 0 with keep-alive", q.KeepAlive)
 	case q.Sources < 1 || q.Destinations < 1 || q.Sources > 1e6 || q.Destinations > 1e6:
 		return fmt.Errorf("%d sources and %d destinations: want 1 to 1000000 of each", q.Sources, q.Destinations)
-	case q.Held >= 1 && q.Held > q.Pool.Capacity.High*float64(q.pools(q.Pool.Scope)):
+	case q.Pool.Capacity.High > 0 && q.Held >= 1 && q.Held > q.Pool.Capacity.High*float64(q.pools(q.Pool.Scope)):
 		return errors.New("more ports are held than there are: want no more than the capacity")
 	}
 	return nil
@@ -53,7 +54,7 @@ func (q *Question) pools(s Scope) int { return s.Pools(q.Sources, q.Destinations
 
 // hold is for how long a connect holds its port, given the wait.
 func (q *Question) hold(wait float64) float64 {
-	if q.ServerCloses {
+	if !q.Pool.waits(q.ServerCloses) {
 		return q.Lifetime
 	}
 	return q.Lifetime + wait
@@ -89,7 +90,7 @@ type Answer struct {
 
 // Plan does the arithmetic.
 func Plan(q Question) (*Answer, error) {
-	if err := q.check(); err != nil {
+	if err := q.Check(); err != nil {
 		return nil, err
 	}
 	a := &Answer{Question: q, Connects: q.connects()}

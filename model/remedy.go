@@ -26,9 +26,18 @@ type widening struct {
 // A shortening makes TIME_WAIT shorter.
 type shortening struct {
 	least  float64 // seconds
+	most   float64 // 0: as long as it is now
 	round  float64 // the unit, in seconds
 	change func(seconds float64) string
 	hazard string
+}
+
+// within keeps a time in the bounds of what can be set, and shorter than it is now.
+func (s *shortening) within(seconds, now float64) float64 {
+	if s.most > 0 {
+		now = min(now, s.most)
+	}
+	return max(s.least, min(seconds, now))
 }
 
 // levers are what can be changed of a pool.
@@ -82,7 +91,7 @@ func (q *Question) remedies(w end, sustainable bool) (all []Remedy, smallest *Re
 			return tried{l.widen.change(n), ports(n), w.hold}, true
 		})
 	}
-	if !q.ServerCloses {
+	if q.Pool.waits(q.ServerCloses) {
 		_, wait := q.Pool.cautious()
 		for _, s := range l.shorten {
 			if s.least >= wait {
@@ -90,7 +99,7 @@ func (q *Question) remedies(w end, sustainable bool) (all []Remedy, smallest *Re
 			}
 			add(s.hazard, tried{s.change(s.least), w.n, q.hold(s.least)}, func() (tried, bool) {
 				longest := math.Floor((w.n/r-q.Lifetime)/s.round) * s.round
-				longest = max(s.least, min(longest, wait))
+				longest = s.within(longest, wait)
 				return tried{s.change(longest), w.n, q.hold(longest)}, r*q.hold(longest) <= w.n
 			})
 		}
@@ -104,7 +113,7 @@ func (q *Question) remedies(w end, sustainable bool) (all []Remedy, smallest *Re
 			}
 			add(l.widen.hazard+"; "+s.hazard, both(s.least), func() (tried, bool) {
 				longest := math.Floor((n/r-q.Lifetime)/s.round) * s.round
-				longest = max(s.least, min(longest, wait))
+				longest = s.within(longest, wait)
 				return both(longest), r*q.hold(longest) <= n
 			})
 		}
@@ -153,7 +162,7 @@ func (q *Question) addProgram(w end, add func(string, tried, func() (tried, bool
 	// As if each request were a connect that holds less.
 	t := tried{fmt.Sprintf("%d requests on each connection (keep-alive)", need), w.n * float64(need) / float64(q.KeepAlive), w.hold}
 	add(keepAlive, t, func() (tried, bool) { return t, true })
-	if !q.ServerCloses {
+	if !q.ServerCloses && !q.Pool.waits(true) {
 		t := tried{"let the server close first", w.n, q.Lifetime}
 		add(serverFirst, t, func() (tried, bool) { return t, true })
 	}

@@ -76,6 +76,11 @@ func (p *Profile) Resolve(set []Assignment) (Pool, error) {
 	return pool, nil
 }
 
+// Has reports whether the system has a setting of this name.
+func (p *Profile) Has(name string) bool {
+	return slices.ContainsFunc(p.Settings, func(s Setting) bool { return s.Name == name })
+}
+
 func (p *Profile) has() string {
 	if len(p.Settings) == 0 {
 		return "nothing of it can be set"
@@ -100,8 +105,12 @@ func (p *Pool) Block(n int) error {
 
 func (p *Pool) fact(what, value, source, uncertain string) {
 	// A setting takes the place of the default.
-	p.Facts = slices.DeleteFunc(p.Facts, func(f Fact) bool { return f.What == what })
+	p.drop(what)
 	p.Facts = append(p.Facts, Fact{what, value, source, uncertain})
+}
+
+func (p *Pool) drop(what string) {
+	p.Facts = slices.DeleteFunc(p.Facts, func(f Fact) bool { return f.What == what })
 }
 
 // whole reads a whole number within bounds.

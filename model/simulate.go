@@ -18,8 +18,13 @@ type Run struct {
 	Destinations int // connects go to each of the pools in turn
 	Duration     time.Duration
 	Seed         uint64
-	Samples      int                // how many points the series has; 0 none
-	Progress     func(done float64) // called now and then, may be nil
+	// Phase is how many ticks the kernel had counted when the run began, for a pool
+	// with HZ. It moves the releases by less than one granularity.
+	Phase int64
+	// Clock is what the kernel's clock showed when the run began, for a pool with one.
+	Clock    time.Duration
+	Samples  int                // how many points the series has; 0 none
+	Progress func(done float64) // called now and then, may be nil
 }
 
 // A Sample is what one stretch of the run saw, and how it stood at its end.
@@ -77,7 +82,9 @@ type sim struct {
 	marks  [][]uint32
 	wait   int64 // nanoseconds
 	entry  int64
-	fixed  int64 // the life of all, or -1
+	timers *wheel // nil: on time
+	clock  int64  // the unit in which connect() sees ages, in nanoseconds; 0 none
+	fixed  int64  // the life of all, or -1
 	closes ring
 	varied heap
 	frees  ring
@@ -90,13 +97,15 @@ type sim struct {
 	looked int64
 }
 
-// Simulate plays a run. The same seed gives the same result. It ends early, with
-// ctx's error, when ctx is done.
+// Simulate plays a run. The same seed gives the same result, and the same arrivals
+// to every system. When ctx is done it ends early, with ctx's error and the result so
+// far.
 func Simulate(ctx context.Context, run Run) (*Result, error) {
 	s, err := newSim(&run)
 	if err != nil {
 		return nil, err
 	}
+	arrivals := rand.New(rand.NewPCG(run.Seed, 0x6172726976616c73))
 	end := int64(run.Duration)
 	step, next := far, far // no samples
 	if run.Samples > 0 {
@@ -106,13 +115,14 @@ func Simulate(ctx context.Context, run Run) (*Result, error) {
 	for i := 0; ; i++ {
 		if i&0xffff == 0 {
 			if err := ctx.Err(); err != nil {
-				return nil, err
+				s.res.Duration = s.res.LastArrival
+				return &s.res, err
 			}
 			if run.Progress != nil {
 				run.Progress(s.res.LastArrival / run.Duration.Seconds())
 			}
 		}
-		at, ok := run.Arrivals(s.rng)
+		at, ok := run.Arrivals(arrivals)
 		now := min(int64(at), end)
 		if !ok || int64(at) >= end {
 			now = end
@@ -135,14 +145,23 @@ func Simulate(ctx context.Context, run Run) (*Result, error) {
 	return &s.res, nil
 }
 
-func newSim(run *Run) (*sim, error) {
+// Check says in one sentence what of a run cannot be.
+func (run *Run) Check() error {
 	pools := run.Pool.Scope.Pools(run.Sources, run.Destinations)
 	if run.Sources < 1 || run.Destinations < 1 || pools > maxPools {
-		return nil, fmt.Errorf("%d sources and %d destinations make %d pools: want 1 to %d", run.Sources, run.Destinations, pools, maxPools)
+		return fmt.Errorf("%d sources and %d destinations make %d pools: want 1 to %d", run.Sources, run.Destinations, pools, maxPools)
 	}
 	if run.Duration <= 0 {
-		return nil, fmt.Errorf("a run of %s: want a duration above 0", run.Duration)
+		return fmt.Errorf("a run of %s: want a duration above 0", run.Duration)
 	}
+	return nil
+}
+
+func newSim(run *Run) (*sim, error) {
+	if err := run.Check(); err != nil {
+		return nil, err
+	}
+	pools := run.Pool.Scope.Pools(run.Sources, run.Destinations)
 	s := &sim{run: run, rng: rand.New(rand.NewPCG(run.Seed, 0x706f7274726f6f6d)), fixed: -1}
 	h := &hints{make([]uint32, max(1, run.Pool.Hints))}
 	for range pools {
@@ -150,8 +169,18 @@ func newSim(run *Run) (*sim, error) {
 	}
 	s.held = make([]int, pools)
 	_, wait := run.Pool.cautious()
-	s.wait = int64(wait * 1e9)
-	if e := int64(run.Pool.Entry * 1e9); e > s.wait {
+	if run.Pool.HZ > 0 {
+		s.timers = &wheel{int64(run.Pool.HZ), run.Phase}
+		if run.Pool.Entry == 0 {
+			wait = run.Pool.Wait.Low // and the wheel makes it late
+		}
+	}
+	if run.Pool.Clock > 0 {
+		s.clock = int64(math.Round(run.Pool.Clock * 1e9))
+		wait = run.Pool.Wait.Low // and more than that by the clock
+	}
+	s.wait = int64(math.Round(wait * 1e9))
+	if e := int64(math.Round(run.Pool.Entry * 1e9)); e > s.wait {
 		s.entry = e
 		s.marks = make([][]uint32, pools)
 		for i, p := range s.pools {
@@ -217,16 +246,38 @@ func (s *sim) arrive(now int64, pool int) {
 // closed is one connection that ends.
 func (s *sim) closed(e event) {
 	most := s.run.Pool.MaxWait
-	if s.run.ServerCloses || s.wait == 0 || most > 0 && s.tw >= most {
-		if !s.run.ServerCloses && s.wait > 0 {
+	waits := (s.wait > 0 || s.clock > 0) && s.run.Pool.waits(s.run.ServerCloses)
+	if !waits || most > 0 && s.tw >= most {
+		if waits {
 			s.res.Overflow++
 		}
 		s.free(e)
 		return
 	}
 	s.tw++
-	e.at += s.wait
+	if s.marks != nil { // then connect() may take it over: no timer is in that
+		e.at = s.old(e.at)
+	} else {
+		e.at = s.late(e.at, s.wait)
+	}
 	s.frees.push(e)
+}
+
+// old is when an entry made now is old enough to be taken over.
+func (s *sim) old(now int64) int64 {
+	if s.clock == 0 {
+		return now + s.wait
+	}
+	begun := int64(s.run.Clock)
+	return ((begun+now)/s.clock+1)*s.clock + s.wait - begun
+}
+
+// late is when a timer fires that is to fire after wait.
+func (s *sim) late(now, wait int64) int64 {
+	if s.timers == nil {
+		return now + wait
+	}
+	return s.timers.fires(now, wait)
 }
 
 // free gives a port back.
@@ -256,7 +307,7 @@ func (s *sim) settle(now int64) {
 			*m++
 			s.reuse++
 			e.mark = *m
-			e.at += s.entry - s.wait
+			e.at = s.late(e.at-s.wait, s.entry)
 			s.fades.push(e)
 		case t == d:
 			e := s.fades.pop()

@@ -27,6 +27,8 @@ type linuxSettings struct {
 	noPort    bool
 	window    port.Range // IP_LOCAL_PORT_RANGE; zero is none
 	loopback  bool
+	hz        int
+	lowest    int // ip_unprivileged_port_start
 }
 
 // linuxProfile is Linux at one release.
@@ -49,10 +51,10 @@ func linuxProfile(name, title string, r release) *Profile {
 	p.base = func() Pool { s = linuxDefaults(r); return linuxBase(r) }
 	p.finish = func(p *Pool) error { return s.finish(p, r) }
 	p.Settings = []Setting{
-		{"ip_local_port_range", "two ports FIRST-LAST with 1024 ≤ FIRST ≤ LAST ≤ 65535", ipsys, func(_ *Pool, v string) error {
+		{"ip_local_port_range", "two ports FIRST-LAST with 1024 ≤ FIRST ≤ LAST ≤ 65535, where ip_unprivileged_port_start is 1024", ipsys, func(_ *Pool, v string) error {
 			got, err := port.ParseRange(v)
-			if err == nil && got.First < 1024 {
-				err = fmt.Errorf("%d is below ip_unprivileged_port_start", got.First)
+			if err == nil && got.First == 0 {
+				err = errors.New("port 0 is none")
 			}
 			s.sysctl = got
 			return err
@@ -73,6 +75,12 @@ func linuxProfile(name, title string, r release) *Profile {
 	if r.atLeast(4, 2) {
 		p.Settings = append(p.Settings, flag("IP_BIND_ADDRESS_NO_PORT", "commit 90c337da1524, Linux 4.2", &s.noPort))
 	}
+	if r.atLeast(4, 8) || r == (release{4, 2}) {
+		p.Settings = append(p.Settings, num("CONFIG_HZ", "24 to 1200, usually 100, 250, 300 or 1000", wheelSource, 24, 1200, &s.hz))
+	}
+	if r.atLeast(4, 11) {
+		p.Settings = append(p.Settings, num("ip_unprivileged_port_start", "0 to 65535", ipsys, 0, 65535, &s.lowest))
+	}
 	if r.atLeast(6, 3) {
 		p.Settings = append(p.Settings, Setting{"IP_LOCAL_PORT_RANGE", "two ports FIRST-LAST", "commit 91d0b78c5177, Linux 6.3", func(_ *Pool, v string) (err error) {
 			s.window, err = port.ParseRange(v)
@@ -86,7 +94,7 @@ func linuxProfile(name, title string, r release) *Profile {
 }
 
 func linuxDefaults(r release) linuxSettings {
-	s := linuxSettings{sysctl: port.Range{First: 32768, Last: 60999}, stamps: 1, delay: 1000}
+	s := linuxSettings{sysctl: port.Range{First: 32768, Last: 60999}, stamps: 1, delay: 1000, lowest: 1024}
 	if !r.atLeast(4, 2) {
 		s.sysctl.Last = 61000 // until commit 07f4c90062f8
 	}
@@ -121,6 +129,9 @@ func linuxBase(r release) Pool {
 
 // finish puts the settings together.
 func (s *linuxSettings) finish(p *Pool, r release) error {
+	if int(s.sysctl.First) < s.lowest {
+		return fmt.Errorf("ip_local_port_range begins at %d, below ip_unprivileged_port_start: want %d or higher", s.sysctl.First, s.lowest)
+	}
 	p.Reserved = s.reserved
 	effective := s.sysctl
 	if s.window != (port.Range{}) {
@@ -159,16 +170,31 @@ func (s *linuxSettings) finish(p *Pool, r release) error {
 		p.Capacity.Low--
 		p.fact("odd range", fmt.Sprintf("%d or %d ports", n-1, n), "__inet_hash_connect: remaining &= ~1", "depends on a secret starting offset")
 	}
+	if s.hz > 0 {
+		p.HZ = s.hz
+		p.Wait.High += WheelGrain(s.hz, p.Wait.Low)
+		doubt := fmt.Sprintf("a timer of %d ticks a second fires up to %.3g s late, by when it was set", s.hz, WheelGrain(s.hz, 60))
+		if !r.atLeast(4, 8) {
+			doubt += "; the wheel came with Linux 4.8"
+		}
+		p.fact("end of TIME_WAIT", p.Wait.String(), wheelSource, doubt)
+	}
 	// What bind() took, connect() may not take over.
 	byConnect := !s.bindFirst || s.noPort
 	if s.stamps > 0 && byConnect && (s.reuse == 1 || s.reuse == 2 && s.loopback) {
 		p.Entry = 60
+		p.drop("end of TIME_WAIT") // no timer is in when connect() takes one over
 		if r.atLeast(6, 14) {
-			p.Wait = exactly(float64(s.delay) / 1000)
+			p.Wait, p.Clock = exactly(float64(s.delay)/1000), 0.001
 			p.fact("tcp_tw_reuse_delay", fmt.Sprintf("%d ms", s.delay), ipsys, "")
 		} else {
-			p.Wait = Bounds{1, 2}
-			p.fact("tcp_tw_reuse delay", "1 to 2", "tcp_twsk_unique: more than one second of a clock in whole seconds", "where in the second the connection closed decides")
+			// What is compared are whole seconds: until 4.18 (commit cca9bab1b72c) the
+			// difference had to be above one, since then it has to be above none.
+			p.Wait, p.Clock = Bounds{0, 1}, 1
+			if !r.atLeast(4, 19) {
+				p.Wait = Bounds{1, 2}
+			}
+			p.fact("tcp_tw_reuse delay", p.Wait.String(), "tcp_twsk_unique in net/ipv4/tcp_ipv4.c compares whole seconds", "where in the second the connection closed decides")
 		}
 	}
 	return nil

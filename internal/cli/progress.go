@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -16,6 +17,17 @@ type progress struct {
 }
 
 func (p *progress) show(done, total int) {
+	p.line("namespace %d of %d", done+1, total)
+}
+
+// bar draws how much of a thing is done.
+func (p *progress) bar(name string, share float64) {
+	const cells = 30
+	n := int(max(0, min(1, share)) * cells)
+	p.line("%s [%s%s] %3.0f%%", name, strings.Repeat("#", n), strings.Repeat(".", cells-n), share*100)
+}
+
+func (p *progress) line(format string, args ...any) {
 	now := time.Now()
 	if p.begun.IsZero() {
 		p.begun = now
@@ -24,7 +36,7 @@ func (p *progress) show(done, total int) {
 		return
 	}
 	p.last, p.shown = now, true
-	fmt.Fprintf(p.w, "\rportroom: namespace %d of %d", done+1, total)
+	fmt.Fprintf(p.w, "\r\x1b[Kportroom: "+format, args...)
 }
 
 // clear wipes the line away.

@@ -172,7 +172,8 @@ func (a *app) command() *cobra.Command {
 	p.BoolVar(&a.noBPF, "no-bpf", false, "read by sock_diag alone, without BPF iterators")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(check, a.explainCommand(), a.roomCommand(), a.poolsCommand(), a.portsCommand(), a.settingsCommand(),
-		a.fixCommand(), a.setCommand(), a.undoCommand(), a.confirmCommand(), a.watchdogCommand(), a.demoCommand(), a.versionCommand())
+		a.fixCommand(), a.setCommand(), a.undoCommand(), a.confirmCommand(), a.watchdogCommand(), a.demoCommand(),
+		a.planCommand(), a.simulateCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = noArgs
@@ -196,8 +197,15 @@ func (a *app) command() *cobra.Command {
 // flagError says of a value that cannot be read what is accepted.
 func flagError(_ *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
-	if errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "int" {
-		return usagef("--%s %q: want a whole number", invalid.GetFlag().Name, invalid.GetValue())
+	if errors.As(err, &invalid) {
+		switch invalid.GetFlag().Value.Type() {
+		case "int", "uint64":
+			return usagef("--%s %q: want a whole number", invalid.GetFlag().Name, invalid.GetValue())
+		case "float64":
+			return usagef("--%s %q: want a number", invalid.GetFlag().Name, invalid.GetValue())
+		case "duration":
+			return usagef("--%s %q: want a duration such as 30s or 2h", invalid.GetFlag().Name, invalid.GetValue())
+		}
 	}
 	return usageError{err}
 }

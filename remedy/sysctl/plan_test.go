@@ -58,7 +58,7 @@ func TestAWiderRangeGivesNobodysPortAway(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := drawFacts(t)
 		if _, wider := f.wide(); !wider {
-			t.Skip("it is wide")
+			return // it is wide
 		}
 		widened++
 		set, err := f.Fix([]string{WidenRange})

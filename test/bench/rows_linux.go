@@ -19,7 +19,7 @@ import (
 )
 
 // rowNames are the rows in the order of the table.
-var rowNames = []string{"a", "b", "g", "c1", "c2", "d", "e", "f", "h1", "h2", "i"}
+var rowNames = []string{"a", "b", "g", "c1", "c2", "d", "e", "f", "h1", "h2", "i", "j1", "j2"}
 
 // sizes are how large the populations are.
 type sizes struct {
@@ -97,6 +97,8 @@ func measure(ctx context.Context, o options) (_ []result, err error) {
 		{"h1", b.rowH1, true},
 		{"h2", b.rowH2, true},
 		{"i", b.rowI, true},
+		{"j1", b.rowJ1, true},
+		{"j2", b.rowJ2, true},
 	} {
 		if !o.wants(row.name) {
 			continue

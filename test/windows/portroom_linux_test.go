@@ -295,6 +295,63 @@ func TestASharedRangeIsCountedByTuple(t *testing.T) {
 	}
 }
 
+// A running Windows is judged by its sockets and by its settings, and explain weighs
+// an error by both.
+func TestFindingsOfARunningWindows(t *testing.T) {
+	p, n := host(t)
+	exe := wine.Build(t, "../../cmd/portroom")
+	record(t, p, "")
+	const key = `HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters`
+	p.Reg(t, "add", key, "/v", "MaxUserPort", "/t", "REG_DWORD", "/d", "65534", "/f")
+	idle := p.Run(t, exe, "explain", "10055", "--json")
+	if !strings.Contains(idle.Stdout, `"exhaustion": "possible"`) || !strings.Contains(idle.Stdout, `"evidence": "this host does not show it now"`) {
+		t.Errorf("status %d\n%s%s", idle.Exit, idle.Stdout, idle.Stderr)
+	}
+	if err := n.Sysctl("net.ipv4.ip_local_reserved_ports", "1"); err != nil {
+		t.Fatal(err)
+	}
+	err := n.Do(func() error {
+		var lc net.ListenConfig
+		lc.SetMultipathTCP(false)
+		l, err := lc.Listen(t.Context(), "tcp4", fmt.Sprintf("127.0.0.1:%d", server))
+		if err != nil {
+			return err
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		for range last - first + 1 {
+			c, err := net.Dial("tcp4", l.Addr().String())
+			if err != nil {
+				return err
+			}
+			t.Cleanup(func() { _ = c.Close() })
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := p.Run(t, exe, "check")
+	if r.Exit != 2 {
+		t.Errorf("status %d, want 2", r.Exit)
+	}
+	for _, want := range []string{
+		"! PR101 TCP over IPv4 has no port left: connects fail now",
+		"TCP over IPv4: 100 of 100 held (100 ESTABLISHED)",
+		"remedy: widen the dynamic range to 10240–65535: ceiling 0.4/s → 230/s (portroom set dynamicport.tcp4=10240-65535)",
+		"! PR203 MaxUserPort is set: a leftover of an older system",
+	} {
+		if !strings.Contains(r.Stdout, want) {
+			t.Errorf("check does not say %q:\n%s%s", want, r.Stdout, r.Stderr)
+		}
+	}
+	r = p.Run(t, exe, "explain", "WSAENOBUFS")
+	for _, want := range []string{"port exhaustion is likely", "98%  PR101 no source port is left, for whatever destination", "here: TCP over IPv4 has no port left: connects fail now"} {
+		if r.Exit != 0 || !strings.Contains(r.Stdout, want) {
+			t.Errorf("explain does not say %q:\n%s%s", want, r.Stdout, r.Stderr)
+		}
+	}
+}
+
 // template is a TCP template as PowerShell prints it.
 func template(name string, first, count int) string {
 	return fmt.Sprintf(`{"SettingName":%q,"AutoReusePortRangeStartPort":%d,"AutoReusePortRangeNumberOfPorts":%d}`, name, first, count)
