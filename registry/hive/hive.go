@@ -163,6 +163,9 @@ func within(path string, err error) error {
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	if len(registry.Split(path)) == 0 {
+		return fmt.Errorf("the root key: %w", err)
+	}
 	return fmt.Errorf("key %q: %w", path, err)
 }
 
