@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"github.com/portroom/portroom/internal/survey"
@@ -36,6 +38,7 @@ EXIT STATUS
 type checkFlags struct {
 	warn, crit int
 	events     string
+	sample     time.Duration
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -47,6 +50,7 @@ func (a *app) checkCommand() *cobra.Command {
 		Long:  checkLong,
 		Example: `  portroom
   portroom check --warn 50 --crit 80
+  portroom check --sample 2s
   portroom check --all-namespaces --json
   portroom check --target hive:/mnt/WINNT/system32/config/system`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -55,6 +59,9 @@ func (a *app) checkCommand() *cobra.Command {
 			}
 			t, err := where.parse(a)
 			if err != nil {
+				return err
+			}
+			if err := f.sampled(t); err != nil {
 				return err
 			}
 			if f.events != "" {
@@ -66,11 +73,16 @@ func (a *app) checkCommand() *cobra.Command {
 			if t.Kind != target.Local {
 				return a.checkTarget(cmd.Context(), &where, t, f)
 			}
+			samples, err := a.sample(cmd.Context(), f.sample)
+			if err != nil {
+				return err
+			}
 			var reports []*report
 			var events *eventsJSON
 			first := firstSettings()
-			err = a.survey(cmd.Context(), survey.Options{Owners: true, Services: true}, func(v *survey.View) error {
+			err = a.survey(cmd.Context(), survey.Options{Owners: true, Services: true, Visit: samples.visit()}, func(v *survey.View) error {
 				r := assess(v, f, first)
+				samples.forecast(r, v)
 				events = liveEvents(cmd.Context(), r)
 				reports = append(reports, r)
 				return nil
@@ -92,6 +104,7 @@ func (a *app) checkCommand() *cobra.Command {
 		},
 	}
 	where.add(c)
+	c.Flags().DurationVar(&f.sample, "sample", 0, "measure twice, this `time` apart, and say when pools will be full")
 	c.Flags().IntVar(&f.warn, "warn", defaultWarn, "warn when a pool is held to this `percent`")
 	c.Flags().StringVar(&f.events, "events", "", "judge this `file` instead of the host: what wevtutil qe System /f:xml printed on a Windows")
 	c.Flags().IntVar(&f.crit, "crit", defaultCrit, "critical when a pool is held to this `percent`")

@@ -35,17 +35,8 @@ type report struct {
 func assess(v *survey.View, f checkFlags, first *host.Settings) *report {
 	pools := v.Pools()
 	r := &report{label: v.Namespace.Label, pools: len(pools), limited: limitText(v)}
-	var bad []*pool.Pool
-	for i := range pools {
-		p := &pools[i]
-		l := severity(p, f.warn, f.crit)
-		if l > r.level {
-			r.level = l
-		}
-		if l != levelOK {
-			bad = append(bad, p)
-		}
-	}
+	worst, bad := levels(pools, f)
+	r.level = worst
 	blocked := v.Table.Blocked()
 	capacity := v.Range(socket.TCP).Len() - blocked.Total
 	if capacity <= 0 {
@@ -74,6 +65,17 @@ func assess(v *survey.View, f checkFlags, first *host.Settings) *report {
 		r.json.Pools = append(r.json.Pools, jsonPool(v, &r.top[i].pool))
 	}
 	return r
+}
+
+// levels judges pools: how bad the worst is, and which are beyond --warn.
+func levels(pools []pool.Pool, f checkFlags) (worst level, bad []*pool.Pool) {
+	for i := range pools {
+		if l := severity(&pools[i], f.warn, f.crit); l != levelOK {
+			worst = max(worst, l)
+			bad = append(bad, &pools[i])
+		}
+	}
+	return worst, bad
 }
 
 // verdict is the sentence that a person reads first.

@@ -34,6 +34,7 @@ type poolJSON struct {
 	Ceiling     *float64       `json:"ceiling_per_second"`
 	CeilingMax  float64        `json:"ceiling_per_second_max,omitempty"`
 	Owners      []ownerJSON    `json:"owners"`
+	Forecast    *forecastJSON  `json:"forecast,omitempty"`
 }
 
 type ownerJSON struct {
@@ -43,9 +44,12 @@ type ownerJSON struct {
 	Ports   int    `json:"ports"`
 }
 
-func jsonPool(v *survey.View, p *pool.Pool) poolJSON {
+func jsonPool(v *survey.View, p *pool.Pool) poolJSON { return jsonPoolIn(v.Namespace.ID, p) }
+
+// jsonPoolIn is the pool of a namespace that is known by its inode number.
+func jsonPoolIn(netns uint64, p *pool.Pool) poolJSON {
 	j := poolJSON{
-		Netns: v.Namespace.ID, Proto: p.Key.Proto.String(), Src: p.Key.Src.String(), Dst: dstText(p.Key),
+		Netns: netns, Proto: p.Key.Proto.String(), Src: p.Key.Src.String(), Dst: dstText(p.Key),
 		Ifindex: p.Key.Ifindex, Range: p.Range, Capacity: p.Capacity, Blocked: p.Blocked, Held: p.Held,
 		Reusable: p.Reusable, Headroom: p.Headroom, HeadroomMax: p.HeadroomMax, Exact: p.Exact(), Inexact: p.Inexact,
 		Bind: p.BindHeadroom, BindMax: p.BindHeadroomMax,

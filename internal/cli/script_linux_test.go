@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 		"hold":     hold,
 		"nocaps":   nocaps,
 		"cut":      cut,
+		"refuse":   refuse,
 	})
 }
 

@@ -30,17 +30,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Long:    "Print the version, the commit it was built from, and the platform.\n\nEXIT STATUS\n  0   always",
 		Example: "  portroom version\n  portroom version --json",
 		RunE: func(*cobra.Command, []string) error {
-			v := versionJSON{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-			if info, ok := debug.ReadBuildInfo(); ok {
-				if info.Main.Version != "" && info.Main.Version != "(devel)" {
-					v.Version = info.Main.Version
-				}
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						v.Revision = s.Value
-					}
-				}
-			}
+			v := thisVersion()
 			if a.json {
 				return printJSON(a.stdout, v)
 			}
@@ -60,4 +50,20 @@ func printJSON(w io.Writer, v any) error {
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
+}
+
+// thisVersion is what this program was built from.
+func thisVersion() versionJSON {
+	v := versionJSON{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" && info.Main.Version != "(devel)" {
+			v.Version = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v.Revision = s.Value
+			}
+		}
+	}
+	return v
 }

@@ -4,6 +4,7 @@ package survey
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 
 	"github.com/portroom/portroom/host"
@@ -28,6 +29,16 @@ type Options struct {
 	Suppose func(*host.Settings) error
 	// Services keeps the sockets that wait for somebody. Linux only.
 	Services bool
+
+	// Visit, if set, is called when the sockets of a namespace are about to be read,
+	// with a view that has its settings; what it returns is called for each socket.
+	// When they have to be read again it is called again.
+	Visit func(*View) func(*socket.Socket)
+
+	// Opened, if set, says who opened a connection that is in TIME_WAIT, which the
+	// kernel no longer knows. A running tracer does; see trace.Owners. It is asked
+	// only with Owners.
+	Opened func(netns uint64, src, dst netip.AddrPort) (pool.Owner, bool)
 
 	// Progress, if set, is called before each namespace is read.
 	Progress func(done, total int)

@@ -31,47 +31,6 @@ type measure struct {
 // attempts is how often an interrupted dump is repeated.
 const attempts = 4
 
-// Each measures the namespaces one after the other and calls fn inside each,
-// on a thread that is in that namespace. A namespace that vanished is passed
-// over when there are several; views are not kept, so that memory does not grow
-// with the number of namespaces.
-func Each(ctx context.Context, opt Options, fn func(*View) error) error {
-	r, err := socket.NewReader(opt.Engine)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = r.Close() }() // it was read from only
-	release, err := host.KernelRelease("/")
-	if err != nil {
-		return err
-	}
-	m := measure{Options: opt, reader: r, listsIdle: release.AtLeast(6, 8), cgroups: make(map[int]string)}
-	seen := 0
-	for i, ns := range opt.Namespaces {
-		if opt.Progress != nil {
-			opt.Progress(i, len(opt.Namespaces))
-		}
-		err := ns.Do(func() error {
-			v, err := m.namespace(ctx, ns)
-			if err != nil {
-				return err
-			}
-			return fn(v)
-		})
-		if Vanished(err) && len(opt.Namespaces) > 1 {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		seen++
-	}
-	if seen == 0 && len(opt.Namespaces) > 0 {
-		return netns.ErrGone
-	}
-	return nil
-}
-
 // prepare learns, once for all namespaces, which ports are bound and whose the
 // sockets are.
 func (m *measure) prepare(ctx context.Context) error {
@@ -177,9 +136,17 @@ func (m *measure) read(ctx context.Context, v *View, iterate bool) (t *pool.Tabl
 	}
 	var asked port.Set // ports that somebody asked for by number to listen on
 	live := 0          // TCP sockets that the kernel counts as allocated
+	visit := func(*socket.Socket) {}
+	if m.Visit != nil {
+		visit = m.Visit(v)
+	}
 	add := func(s *socket.Socket) error {
 		owner := v.Owners.Of(s.Inode)
+		if m.Opened != nil && owner == socket.NoOwner {
+			owner = m.opener(v, s)
+		}
 		t.Add(s, owner)
+		visit(s)
 		if s.Proto == socket.TCP && s.State != socket.TimeWait && !s.HalfOpenTimeWait && s.State != socket.SynRecv {
 			live++
 		}

@@ -1,0 +1,41 @@
+// Package sdnotify tells systemd how a service is doing, as sd_notify(3) describes.
+package sdnotify
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
+)
+
+// Send tells the service manager a state, such as "READY=1". Where there is none it
+// does nothing.
+func Send(state string) error {
+	name := os.Getenv("NOTIFY_SOCKET")
+	if name == "" {
+		return nil
+	}
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"}) // "@" is an abstract name here too
+	if err != nil {
+		return fmt.Errorf("tell the service manager %q: %w", state, err)
+	}
+	defer c.Close()
+	if _, err = c.Write([]byte(state)); err != nil {
+		return fmt.Errorf("tell the service manager %q: %w", state, err)
+	}
+	return nil
+}
+
+// Watchdog returns within which time "WATCHDOG=1" has to be sent again and again, 0
+// when nobody waits for it (sd_watchdog_enabled(3)).
+func Watchdog() time.Duration {
+	if pid := os.Getenv("WATCHDOG_PID"); pid != "" && pid != strconv.Itoa(os.Getpid()) {
+		return 0
+	}
+	µs, err := strconv.ParseUint(os.Getenv("WATCHDOG_USEC"), 10, 63)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(µs) * time.Microsecond
+}
