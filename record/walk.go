@@ -223,7 +223,7 @@ func (t *telling) curves() error {
 	if t.Points == 0 || len(t.Story.Pools) == 0 {
 		return nil
 	}
-	t.Points = min(t.Points, max(2, t.Samples)) // more parts than samples say nothing more
+	t.Points = t.parts()
 	refused := make(map[int64][]refusedAt)
 	var ids []string
 	for i := range t.Story.Pools {
@@ -252,6 +252,20 @@ func (t *telling) curves() error {
 		p.Points = c.finish()
 	}
 	return nil
+}
+
+// parts is into how many parts the time is divided: not more than asked for, and such
+// that each has the same number of samples, or the refusals of an even rate would be
+// drawn as a saw.
+func (t *telling) parts() int {
+	interval := t.instants[len(t.instants)-1].interval
+	span := t.Story.Until.Sub(t.Story.Since).Milliseconds()
+	if interval <= 0 || t.Points < 2 {
+		return t.Points
+	}
+	samples := span/interval + 1
+	each := (samples + int64(t.Points) - 1) / int64(t.Points) * interval
+	return int(min(int64(t.Points), span/each+1))
 }
 
 // curve is the curve of a pool while it is drawn, from left to right.
