@@ -7,7 +7,7 @@ LINT    := v2.15.0
 # The tests: private hosts (iproute2), terminals (script), other kernels (qemu and
 # the archive tool that reads our initrd). The BPF compiler is pinned, so that what
 # is generated can be compared with what is committed.
-PACKAGES := iproute2 bsdutils cpio xz-utils qemu-system-x86 ca-certificates \
+PACKAGES := iproute2 nftables bsdutils cpio xz-utils qemu-system-x86 ca-certificates \
             clang-14 llvm-14 libbpf-dev \
             libhivex-bin libwin-hivex-perl reglookup chntpw registry-tools ntfs-3g \
             samba smbclient samba-common-bin \
@@ -20,7 +20,7 @@ build:
 	go build ./cmd/portroom
 
 test: deps generate kernels
-	PORTROOM_KERNELS=$(KERNELS) go test ./...
+	PORTROOM_KERNELS=$(KERNELS) go test -timeout 30m ./...
 
 deps:
 	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \

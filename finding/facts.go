@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/portroom/portroom/host"
+	"github.com/portroom/portroom/host/nt"
 	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/socket"
@@ -45,10 +46,15 @@ const (
 // not learn stays at its zero value.
 type Facts struct {
 	System     System
-	Warn, Crit int // thresholds in percent; 0 for the defaults
+	Warn, Crit int // thresholds in percent; both 0 for the defaults
+	// Target is what commands of remedies name as --target, as a shell takes it; ""
+	// for this host.
+	Target string
 
 	Pools  []pool.Pool   // tightest first
 	Uptime time.Duration // since the system started; 0 when not known
+	// TimeWaits is how many TIME_WAIT entries there are, listeners' included.
+	TimeWaits int
 
 	// Linux only.
 	Settings *host.Settings
@@ -66,8 +72,6 @@ type Facts struct {
 	// EhashEntries is tcp_ehash_entries: half of it is what the kernel sets
 	// tcp_max_tw_buckets to (tcp_sk_init in net/ipv4/tcp_ipv4.c). 0 when not known.
 	EhashEntries int
-	// TimeWaits is how many TIME_WAIT entries there are, listeners' included.
-	TimeWaits int
 	// Overflows is TcpExt TCPTimeWaitOverflow: connections that skipped TIME_WAIT
 	// because tcp_max_tw_buckets was reached.
 	Overflows uint64
@@ -100,51 +104,34 @@ type Conntrack struct {
 	Drop         uint64        // packets dropped because the table was full
 }
 
-// WindowsFacts are the settings and counts of a Windows host, or of a registry of
-// one that does not run.
+// WindowsFacts are the settings of a Windows system, running or not, and what was
+// counted on a running one.
 type WindowsFacts struct {
-	Release string // for people, such as "Windows Server 2003"
-	// Modern says that it is Vista, Server 2008 or later: the dynamic range is set
-	// by netsh, and MaxUserPort is a leftover.
-	Modern bool
-	// Build is the build number, such as 7601; 0 when not known.
-	Build int
-
-	MaxUserPort       RegistryNumber
-	TcpTimedWaitDelay RegistryNumber
-
-	// Dynamic is the TCP range for IPv4, nil when not known.
-	Dynamic *port.Range
-	// Excluded are the TCP ports that are excluded from every allocation.
-	Excluded port.Set
+	Settings *nt.Settings
 
 	// Bound is how many TCP sockets hold a port without a connection; BoundBy is
 	// the process with most of them and BoundMost its number.
 	Bound, BoundMost int
 	BoundBy          string
-	// TimeWaits is how many TCP connections are in TIME_WAIT.
-	TimeWaits int
 }
 
-// RegistryNumber is a value that ought to be a REG_DWORD.
-type RegistryNumber struct {
-	Present bool
-	Type    string // such as REG_DWORD; "" is taken for REG_DWORD
-	Number  uint32 // when Type is REG_DWORD
+// command writes a command of portroom for the target.
+func (f *Facts) command(words string) string {
+	if f.Target != "" {
+		words += " --target " + f.Target
+	}
+	return "portroom " + words
 }
-
-// ok reports whether the value is there and of the right type.
-func (n RegistryNumber) ok() bool { return n.Present && (n.Type == "" || n.Type == "REG_DWORD") }
 
 func (f *Facts) warn() float64 {
-	if f.Warn == 0 {
+	if f.Warn == 0 && f.Crit == 0 {
 		return DefaultWarn
 	}
 	return float64(f.Warn)
 }
 
 func (f *Facts) crit() float64 {
-	if f.Crit == 0 {
+	if f.Warn == 0 && f.Crit == 0 {
 		return DefaultCrit
 	}
 	return float64(f.Crit)

@@ -76,27 +76,26 @@ const (
 	TWReuseDelay      = "tw-reuse-delay"
 	RestoreTimestamps = "restore-timestamps"
 
-	MaxUserPort      = "max-user-port"
-	TimedWaitDelay   = "timed-wait-delay"
-	DynamicRange     = "dynamic-range"
-	AutoReuse        = "auto-reuse"
-	TrimExclusions   = "trim-exclusions"
-	UpdateSystem     = "update-system"
-	Restart          = "restart"
-	AppKeepalive     = "app-keepalive"
-	AppClose         = "app-close"
-	AppBindNoPort    = "app-bind-no-port"
-	MoreTuples       = "more-tuples"
-	MoreAddresses    = "more-addresses"
-	CheckPeer        = "check-peer"
-	UnblockPorts     = "unblock-ports"
-	RestoreDefault   = "restore-default"
-	TuneNamespace    = "tune-namespace"
-	RaiseConntrack   = "raise-conntrack"
-	RandomPorts      = "snat-random-fully"
-	MoveNodePorts    = "move-node-ports"
-	RaiseTWBuckets   = "raise-tw-buckets"
-	RaiseDescriptors = "raise-descriptors"
+	MaxUserPort    = "max-user-port"
+	TimedWaitDelay = "timed-wait-delay"
+	DynamicRange   = "dynamic-range"
+	AutoReuse      = "auto-reuse"
+	TrimExclusions = "trim-exclusions"
+	UpdateSystem   = "update-system"
+	Restart        = "restart"
+	AppKeepalive   = "app-keepalive"
+	AppClose       = "app-close"
+	AppBindNoPort  = "app-bind-no-port"
+	MoreTuples     = "more-tuples"
+	MoreAddresses  = "more-addresses"
+	CheckPeer      = "check-peer"
+	UnblockPorts   = "unblock-ports"
+	RestoreDefault = "restore-default"
+	TuneNamespace  = "tune-namespace"
+	RaiseConntrack = "raise-conntrack"
+	RandomPorts    = "snat-random-fully"
+	RaiseTWBuckets = "raise-tw-buckets"
+	NameSystem     = "name-system"
 )
 
 // Room is what a pool gives.
@@ -113,13 +112,14 @@ type Gain struct{ From, To Room }
 func (g Gain) Known() bool { return g != Gain{} }
 
 // String writes the gain as "ceiling 470/s → 921/s", or as ports where there is no
-// rate; "" when it was not computed.
+// rate or it hardly changes; "" when it was not computed.
 func (g Gain) String() string {
-	switch {
-	case !g.Known():
+	if !g.Known() {
 		return ""
-	case g.From.CeilingPerSecond != g.To.CeilingPerSecond && g.To.CeilingPerSecond > 0:
-		return fmt.Sprintf("ceiling %s → %s", perSecond(g.From.CeilingPerSecond), perSecond(g.To.CeilingPerSecond))
+	}
+	from, to := perSecond(g.From.CeilingPerSecond), perSecond(g.To.CeilingPerSecond)
+	if g.To.CeilingPerSecond > 0 && from != to {
+		return "ceiling " + from + " → " + to
 	}
 	return fmt.Sprintf("%d → %s", g.From.Capacity, count(g.To.Capacity, "port"))
 }
@@ -129,7 +129,15 @@ type Rule struct {
 	Code, Name string
 	System     System // the system it is about; "" for every one
 	Moots      []string
-	find       func(*Facts) *Finding
+
+	// What docs/findings.md says of it: how bad it is, when it is found, the IDs of
+	// the remedies that may come first, and where the condition comes from.
+	Severity string
+	When     string
+	Remedies []string
+	Source   string
+
+	find func(*Facts) *Finding
 }
 
 // Rules are all rules, in the order of their codes. Nobody changes them.

@@ -1,6 +1,8 @@
 package finding
 
 import (
+	"flag"
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -11,8 +13,10 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/portroom/portroom/host"
+	"github.com/portroom/portroom/host/nt"
 	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/port"
+	"github.com/portroom/portroom/registry"
 	"github.com/portroom/portroom/socket"
 )
 
@@ -45,8 +49,6 @@ func linux(pools ...pool.Pool) *Facts {
 // with changes facts.
 func (f *Facts) with(change func(*Facts)) *Facts { change(f); return f }
 
-func windows(w WindowsFacts) *Facts { return &Facts{System: Windows, Windows: &w} }
-
 func blocked(k pool.Kind, n int) *Facts {
 	return linux().with(func(f *Facts) {
 		f.Blocked.Kinds[k], f.Blocked.Total = n, n
@@ -69,12 +71,6 @@ func set(ports ...uint16) (s port.Set) {
 
 func ranged(first, last uint16) *port.Range { return &port.Range{First: first, Last: last} }
 
-func dynamicExcluded(last uint16) WindowsFacts {
-	w := WindowsFacts{Modern: true, Dynamic: ranged(50000, 50999)}
-	w.Excluded.AddRange(port.Range{First: 50000, Last: last})
-	return w
-}
-
 func udp(held int) pool.Pool {
 	p := at(held, socket.Established)
 	p.Key = pool.Key{Proto: socket.UDP, Src: netip.IPv4Unspecified()}
@@ -88,14 +84,16 @@ func mixed(held int, tw int) pool.Pool {
 	return p
 }
 
-// Each rule finds what it is about, and not what falls just short of it.
-var cases = []struct {
+type ruleCase struct {
 	code     string
 	severity Severity
 	found    *Facts
 	short    *Facts
 	says     string // part of the title or the evidence
-}{
+}
+
+// Each rule finds what it is about, and not what falls just short of it.
+var cases = []ruleCase{
 	{"PR101", Critical, linux(at(1000, socket.Established)), linux(at(999, socket.Established)), "no port left"},
 	{"PR102", Warning, linux(at(700, socket.Established)), linux(at(699, socket.Established)), "300 of 1000 left"},
 	{"PR102", Critical, linux(at(900, socket.Established)), linux(at(100, socket.Established)), "app[42] holds 900"},
@@ -158,36 +156,11 @@ var cases = []struct {
 	{"PR121", Warning, linux(udp(700)), linux(udp(699)), "300 ports of 1000 left"},
 	{"PR121", Critical, linux(udp(1000)), linux(udp(1)), "EAGAIN"},
 
-	{"PR201", Info, windows(WindowsFacts{}), windows(WindowsFacts{MaxUserPort: dword(65534)}), "3976 ports serve the whole host, 17/s"},
-	{"PR202", Warning, windows(WindowsFacts{MaxUserPort: dword(4999)}), windows(WindowsFacts{MaxUserPort: dword(5000)}), "MaxUserPort is 4999"},
-	{"PR202", Warning, windows(WindowsFacts{MaxUserPort: dword(65535)}), windows(WindowsFacts{MaxUserPort: dword(65534)}), "outside of 5000 to 65534"},
-	{
-		"PR202", Warning, windows(WindowsFacts{MaxUserPort: RegistryNumber{Present: true, Type: "REG_SZ"}}),
-		windows(WindowsFacts{Modern: true, MaxUserPort: dword(4999)}), "MaxUserPort is a REG_SZ",
-	},
-	{"PR203", Warning, windows(WindowsFacts{Modern: true, MaxUserPort: dword(65534)}), windows(WindowsFacts{Modern: true}), "do not rely on it"},
-	{"PR204", Warning, windows(WindowsFacts{TcpTimedWaitDelay: dword(29)}), windows(WindowsFacts{TcpTimedWaitDelay: dword(30)}), "TcpTimedWaitDelay is 29 s"},
-	{"PR204", Warning, windows(WindowsFacts{TcpTimedWaitDelay: dword(301)}), windows(WindowsFacts{TcpTimedWaitDelay: dword(300)}), "301 s"},
-	{"PR205", Warning, windows(dynamicExcluded(50099)), windows(dynamicExcluded(50098)), "excluded ranges take 100 of the 1000"},
-	{
-		"PR206", Warning, windows(WindowsFacts{Modern: true, Dynamic: ranged(50000, 50999), Bound: 100, BoundBy: "wsl.exe", BoundMost: 90}),
-		windows(WindowsFacts{Modern: true, Dynamic: ranged(50000, 50999), Bound: 99}), "wsl.exe holds 90",
-	},
-	{
-		"PR207", Critical, windows(WindowsFacts{Modern: true, Build: 7601}).with(func(f *Facts) { f.Uptime = wrap497 }),
-		windows(WindowsFacts{Modern: true, Build: 9200}).with(func(f *Facts) { f.Uptime = wrap497 }), "up for 497 days",
-	},
-	{
-		"PR207", Warning, windows(WindowsFacts{Modern: true, Build: 6000}).with(func(f *Facts) { f.Uptime = wrap497 - warnAhead }),
-		windows(WindowsFacts{Modern: true, Build: 6000}).with(func(f *Facts) { f.Uptime = wrap497 - warnAhead - 1 }), "in 31 days",
-	},
 	{
 		"PR301", Warning, &Facts{System: Darwin, Uptime: wrap49},
 		&Facts{System: Darwin, Uptime: wrap49 - 3*24*time.Hour}, "up for 49 days",
 	},
 }
-
-func dword(n uint32) RegistryNumber { return RegistryNumber{Present: true, Number: n} }
 
 func tuned(first uint16) *host.Settings {
 	return &host.Settings{Range: port.Range{First: first, Last: 65535}, TWReuse: 2}
@@ -213,7 +186,7 @@ func find(list []Finding, code string) *Finding {
 
 func TestEachRuleFindsWhatItIsAboutAndNotWhatFallsShort(t *testing.T) {
 	seen := make(map[string]bool)
-	for _, c := range cases {
+	for _, c := range slices.Concat(cases, windowsCases) {
 		seen[c.code] = true
 		t.Run(c.code+" "+c.says, func(t *testing.T) {
 			got := find(Judge(c.found), c.code)
@@ -225,6 +198,14 @@ func TestEachRuleFindsWhatItIsAboutAndNotWhatFallsShort(t *testing.T) {
 			}
 			if got.Severity != c.severity {
 				t.Errorf("%s, want %s", got.Severity, c.severity)
+			}
+			// What the page says of the rule holds.
+			r := Rules()[slices.IndexFunc(Rules(), func(r Rule) bool { return r.Code == c.code })]
+			if !strings.Contains(r.Severity, got.Severity.String()) {
+				t.Errorf("%s, and the rule says %q", got.Severity, r.Severity)
+			}
+			if len(got.Remedies) > 0 && !slices.Contains(r.Remedies, got.Remedies[0].ID) {
+				t.Errorf("the first remedy is %s, and the rule says %q", got.Remedies[0].ID, r.Remedies)
 			}
 			if len(got.Evidence) == 0 || len(got.Remedies) == 0 {
 				t.Errorf("without evidence or remedies: %+v", got)
@@ -255,16 +236,33 @@ func TestRulesHaveCodesOfTheirOwn(t *testing.T) {
 	}
 }
 
-// The page describes every rule, and its severities.
-func TestThePageDescribesEveryRule(t *testing.T) {
-	text, err := os.ReadFile("../docs/findings.md")
+var update = flag.Bool("update", false, "write the table of docs/findings.md")
+
+// The table of the page is written from the rules: go test ./finding -update
+func TestThePageIsWrittenFromTheRules(t *testing.T) {
+	const page, begin, end = "../docs/findings.md", "<!-- rules -->\n", "<!-- end of rules -->\n"
+	b, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
+	before, rest, ok := strings.Cut(string(b), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no %q and %q", page, begin, end)
+	}
+	table := "| code | name | severity | found when | first remedy | source |\n|---|---|---|---|---|---|\n"
 	for _, r := range Rules() {
-		if !strings.Contains(string(text), "| "+r.Code+" | `"+r.Name+"` |") {
-			t.Errorf("docs/findings.md does not describe %s %s", r.Code, r.Name)
+		table += fmt.Sprintf("| %s | `%s` | %s | %s | %s | %s |\n", r.Code, r.Name, r.Severity, r.When, strings.Join(r.Remedies, ", "), r.Source)
+	}
+	want := before + begin + table + end + after
+	if *update {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
 		}
+		return
+	}
+	if string(b) != want {
+		t.Errorf("%s is not what the rules say: go test ./finding -update", page)
 	}
 }
 
@@ -273,7 +271,8 @@ func TestAHealthyHostHasNoFinding(t *testing.T) {
 		"nothing known":  {},
 		"Linux, idle":    linux(),
 		"Linux, in use":  linux(at(400, socket.Established), udp(300)),
-		"Windows, 2022":  windows(WindowsFacts{Modern: true, Build: 20348, Dynamic: ranged(49152, 65535)}),
+		"Windows, 2022":  later(20348, nt.DefaultDynamic, 0),
+		"Windows, set":   legacy(registry.NewDWORD(nt.MaxUserPort, 65534), registry.NewDWORD(nt.TcpTimedWaitDelay, 30)),
 		"FreeBSD":        {System: FreeBSD, Uptime: 1000 * 24 * time.Hour},
 		"Linux, unknown": {System: Linux},
 	} {
@@ -351,7 +350,14 @@ func TestJudgeHoldsForAnyFacts(t *testing.T) {
 		if n("settings", 1) == 0 {
 			f.Settings = nil
 		}
-		f.Windows = &WindowsFacts{Modern: n("modern", 1) == 1, MaxUserPort: dword(uint32(n("port", 70000))), Dynamic: ranged(1025, uint16(1025+n("dynamic", 60000)))}
+		f.Windows = nil
+		switch n("windows", 2) {
+		case 1:
+			f.Windows = legacy(registry.NewDWORD(nt.MaxUserPort, uint32(n("port", 70000)))).Windows
+		case 2:
+			first := 1025 + n("dynamic", 60000)
+			f.Windows = later(n("build", 26100), port.Range{First: uint16(first), Last: 65535}, n("excluded", 200)).Windows
+		}
 		got := Judge(f)
 		codes := make(map[string]bool)
 		for i, g := range got {

@@ -133,6 +133,9 @@ func timeWaitDominates(f *Facts) *Finding {
 		return s
 	})
 	out.Remedies = append([]Remedy{keepalive}, f.reuse(p)...)
+	if f.System == Windows {
+		out.Remedies = append(out.Remedies, f.windowsShorten()...)
+	}
 	out.Remedies = append(out.Remedies, f.widen(p)...)
 	return out
 }
@@ -205,7 +208,10 @@ func udpPoolFull(f *Facts) *Finding {
 	p := pools[0]
 	title := fmt.Sprintf("UDP sockets of %s have %d ports of %d left, for all destinations together", p.Key.Src, p.Headroom, p.Capacity)
 	if p.HeadroomMax == 0 {
-		title = fmt.Sprintf("UDP sockets of %s have no port left, for whatever destination: they fail with EAGAIN, bind with EADDRINUSE", p.Key.Src)
+		title = fmt.Sprintf("UDP sockets of %s have no port left, for whatever destination", p.Key.Src)
+		if f.System == Linux {
+			title += ": they fail with EAGAIN, bind with EADDRINUSE"
+		}
 	}
 	out := about(worst, title, pools, heldLine)
 	out.Remedies = append(f.widen(p), Remedy{

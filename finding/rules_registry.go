@@ -2,223 +2,244 @@ package finding
 
 import (
 	"fmt"
-	"time"
+	"slices"
 
+	"github.com/portroom/portroom/host/nt"
 	"github.com/portroom/portroom/port"
+	"github.com/portroom/portroom/socket"
 )
 
-// What Windows NT 4.0 to Server 2003 do: KB 196271 and KB 929851. The range begins
-// at 1025; MaxUserPort is its last port.
+// The values of KB 196271 and TechNet cc938217 that remedies set.
 const (
-	legacyFirst    = 1025
-	legacyDefault  = 5000
-	legacyLowest   = 5000  // of MaxUserPort
-	legacyHighest  = 65534 // of MaxUserPort
-	delayLowest    = 30    // of TcpTimedWaitDelay, in seconds: technet cc938217
-	delayHighest   = 300
-	legacyTimeWait = 240 // seconds; 120 or 240 on Server 2003: sources differ
+	legacyFirst   = 1025  // where the range begins: KB 929851
+	legacyHighest = 65534 // the most that MaxUserPort may be
+	delayLowest   = 30    // of TcpTimedWaitDelay, in seconds
 )
 
-// legacyRoom is what the host gives with this MaxUserPort.
-func (w *WindowsFacts) legacyRoom(last int) Room {
-	n, seconds := last-legacyFirst+1, float64(legacyTimeWait)
-	if d := w.TcpTimedWaitDelay; d.ok() && d.Number >= delayLowest && d.Number <= delayHighest {
-		seconds = float64(d.Number)
+// about are the texts of remarks with one of these codes, on one of these values if
+// any are named.
+func (w *WindowsFacts) about(codes []string, values ...string) []string {
+	var out []string
+	for _, r := range w.Settings.Remarks() {
+		if slices.Contains(codes, r.Code) && (len(values) == 0 || slices.Contains(values, r.Value)) {
+			out = append(out, r.Text)
+		}
 	}
-	return Room{n, float64(n) / seconds}
+	return out
+}
+
+// invalid are the codes of remarks on a value that is not a documented one.
+var invalid = []string{nt.CodeOutOfRange, nt.CodeWrongType, nt.CodeMalformed}
+
+// era is the age of the Windows that is judged.
+func (f *Facts) era() nt.Era {
+	if f.Windows == nil || f.Windows.Settings == nil {
+		return nt.UnknownEra
+	}
+	return f.Windows.Settings.System.Era
+}
+
+// registry reports whether there are settings of a Windows to judge.
+func (f *Facts) registry() bool { return f.Windows != nil && f.Windows.Settings != nil }
+
+// serving is the range that serves TCP over IPv4, nil when not known.
+func (w *WindowsFacts) serving() *nt.Range {
+	for i := range w.Settings.Ranges {
+		if r := &w.Settings.Ranges[i]; r.Proto == 0 || r.Proto == socket.TCP && r.Family == nt.IPv4 {
+			return r
+		}
+	}
+	return nil
+}
+
+// roomOf is what a range gives; the rate is by the longest TIME_WAIT.
+func (w *WindowsFacts) roomOf(r port.Range, taken int) Room {
+	n := r.Len() - taken
+	if w.Settings.TimeWaitHigh == 0 {
+		return Room{Capacity: n}
+	}
+	return Room{n, float64(n) / float64(w.Settings.TimeWaitHigh)}
+}
+
+// assign is the remedy of one value. It acts after a restart.
+func (f *Facts) assign(id, name, value string) Remedy {
+	return Remedy{
+		ID: id, Text: fmt.Sprintf("set %s to %s, and restart", name, value),
+		Command: f.command("set " + name + "=" + value), Sets: []Assignment{{name, value}},
+	}
 }
 
 // windowsWiden are the remedies that give Windows more ports.
 func (f *Facts) windowsWiden() []Remedy {
 	w := f.Windows
-	if w == nil {
+	if !f.registry() {
 		return nil
 	}
-	if !w.Modern {
-		from := legacyDefault
-		if w.MaxUserPort.ok() && w.MaxUserPort.Number >= legacyLowest && w.MaxUserPort.Number <= legacyHighest {
-			from = int(w.MaxUserPort.Number)
-		}
-		if from == legacyHighest {
+	r := w.serving()
+	switch {
+	case r == nil:
+		return nil
+	case f.era() == nt.Legacy:
+		if r.Exact && r.Last == legacyHighest {
 			return nil
 		}
-		return []Remedy{{
-			ID: MaxUserPort, Text: "set MaxUserPort to 65534, and restart", Command: "portroom set MaxUserPort=65534",
-			Gain:   Gain{w.legacyRoom(from), w.legacyRoom(legacyHighest)},
-			Hazard: "servers on ports above 5000 that start later may find theirs taken: list them in ReservedPorts",
-		}}
-	}
-	if w.Dynamic == nil || w.Dynamic.Len() > 50000 {
+		to := port.Range{First: legacyFirst, Last: legacyHighest}
+		m := f.assign(MaxUserPort, nt.MaxUserPort, fmt.Sprint(legacyHighest))
+		m.Gain = Gain{w.roomOf(r.Range, r.Taken), w.roomOf(to, w.Settings.Reserved.LenIn(to))}
+		m.Hazard = "servers on ports above 5000 that start later may find theirs taken: list them in ReservedPorts"
+		return []Remedy{m}
+	case !r.Exact: // only a running system tells its range, and only there it can be set
 		return nil
 	}
+	var out []Remedy
 	to := port.Range{First: wideFirst, Last: lastPort}
-	return []Remedy{
-		{
+	if r.Len() < to.Len() {
+		value := fmt.Sprintf("%d-%d", to.First, to.Last)
+		excluded := nt.ExcludedSet(w.Settings.Excluded, socket.TCP, nt.IPv4)
+		out = append(out, Remedy{
 			ID: DynamicRange, Text: fmt.Sprintf("widen the dynamic range to %d–%d", to.First, to.Last),
-			Command: fmt.Sprintf("portroom set dynamicport.tcp4=%d-%d", to.First, to.Last),
-			Gain:    Gain{Room{Capacity: w.Dynamic.Len()}, Room{Capacity: to.Len()}},
-			Hazard:  "firewall rules that expect source ports from 49152 on, and servers in the range",
-		},
-		{
-			ID: AutoReuse, Text: "set AutoReusePortRange (2012 R2 with KB3149157, 2016 and later): a port then serves every destination at once, for programs that connect without bind or set SO_REUSE_UNICASTPORT",
-		},
+			Command: f.command("set dynamicport.tcp4=" + value), Sets: []Assignment{{"dynamicport.tcp4", value}},
+			Gain:   Gain{w.roomOf(r.Range, r.Taken), w.roomOf(to, excluded.LenIn(to))},
+			Hazard: "firewall rules that expect source ports from 49152 on, and servers in the range",
+		})
 	}
+	if a := w.Settings.AutoReuse; a == nil || !a.On() {
+		out = append(out, Remedy{
+			ID: AutoReuse, Text: "set AutoReusePortRange=FIRST-LAST by portroom set (2012 R2 with KB3149157, 2016 and later): a port then serves every destination at once, for programs that connect without bind or set SO_REUSE_UNICASTPORT",
+		})
+	}
+	return out
+}
+
+// windowsShorten are the remedies that shorten TIME_WAIT.
+func (f *Facts) windowsShorten() []Remedy {
+	w := f.Windows
+	if !f.registry() || w.Settings.TimeWaitHigh <= delayLowest {
+		return nil
+	}
+	m := f.assign(TimedWaitDelay, nt.TcpTimedWaitDelay, fmt.Sprint(delayLowest))
+	m.Hazard = "a segment that is late by more than 30 s may meet a new connection"
+	if r := w.serving(); r != nil && f.era() == nt.Legacy {
+		from := w.roomOf(r.Range, r.Taken)
+		m.Gain = Gain{from, from.scaled(from.Capacity, delayLowest)}
+	} else {
+		m.Text += "; no article says for certain whether this Windows goes by it"
+	}
+	return []Remedy{m}
 }
 
 func maxUserPortAbsent(f *Facts) *Finding {
-	w := f.Windows
-	if w == nil || w.Modern || w.MaxUserPort.Present {
+	if f.era() != nt.Legacy || f.Windows.Settings.Value(nt.MaxUserPort).State != nt.Absent {
 		return nil
 	}
-	r := w.legacyRoom(legacyDefault)
 	return &Finding{
 		Severity: Info,
-		Title:    fmt.Sprintf("MaxUserPort is absent: %d ports serve the whole host, %s", r.Capacity, perSecond(r.CeilingPerSecond)),
-		Evidence: []string{"TIME_WAIT lasts 240 s unless TcpTimedWaitDelay says otherwise (120 s on Server 2003, by some sources)", "the default is the range 1025 to 5000; after MS08-037 sources differ whether wildcards move to 49152 and above"},
+		Title:    f.Windows.about([]string{nt.CodeRange})[0],
+		Evidence: f.Windows.about([]string{nt.CodeTimeWait}),
 		Remedies: f.windowsWiden(),
 	}
 }
 
+// warnOf makes a warning of remarks; nil when there are none.
+func warnOf(title string, texts []string, remedies ...Remedy) *Finding {
+	if len(texts) == 0 {
+		return nil
+	}
+	return &Finding{Severity: Warning, Title: title, Evidence: texts, Remedies: remedies}
+}
+
+// firstOf makes a warning whose title is the first of these remarks; the evidence is
+// what follows from it.
+func (w *WindowsFacts) firstOf(texts []string, follows string, remedies ...Remedy) *Finding {
+	if len(texts) == 0 {
+		return nil
+	}
+	return warnOf(texts[0], w.about([]string{follows, nt.CodeUnknownSystem}), remedies...)
+}
+
 func maxUserPortInvalid(f *Facts) *Finding {
-	w := f.Windows
-	if w == nil || w.Modern || !w.MaxUserPort.Present {
+	if !f.registry() || f.era() == nt.Later {
 		return nil
 	}
-	v := w.MaxUserPort
-	out := &Finding{Severity: Warning, Remedies: f.windowsWiden()}
-	switch {
-	case !v.ok():
-		out.Title = fmt.Sprintf("MaxUserPort is a %s: Windows reads a REG_DWORD only", v.Type)
-		out.Evidence = []string{"the type is " + v.Type}
-	case v.Number < legacyLowest || v.Number > legacyHighest:
-		out.Title = fmt.Sprintf("MaxUserPort is %d, outside of 5000 to 65534", v.Number)
-		out.Evidence = []string{"what Windows makes of it is not documented; the default of 5000 is likely"}
-	default:
-		return nil
+	remedies := f.windowsWiden()
+	if f.era() == nt.UnknownEra {
+		remedies = []Remedy{nameSystem}
 	}
-	return out
+	return f.Windows.firstOf(f.Windows.about(invalid, nt.MaxUserPort), nt.CodeRange, remedies...)
 }
 
 func maxUserPortIgnored(f *Facts) *Finding {
-	w := f.Windows
-	if w == nil || !w.Modern || !w.MaxUserPort.Present {
+	if f.era() != nt.Later {
 		return nil
 	}
-	out := &Finding{
-		Severity: Warning,
-		Title:    "MaxUserPort is set, and this Windows goes by its dynamic range",
-		Evidence: []string{fmt.Sprintf("MaxUserPort=%d on %s; sources differ whether it is ignored or taken as a number of ports, so do not rely on it", w.MaxUserPort.Number, w.Release)},
-		Remedies: append(f.windowsWiden(), Remedy{ID: RestoreDefault, Text: "take MaxUserPort away, so that nobody counts on it"}),
+	out := f.Windows.firstOf(f.Windows.about([]string{nt.CodeLeftover}, nt.MaxUserPort), nt.CodeRange, f.windowsWiden()...)
+	if out == nil {
+		return nil
 	}
-	if w.Dynamic != nil {
-		out.Evidence = append(out.Evidence, fmt.Sprintf("the dynamic range is %s, %s", w.Dynamic, count(w.Dynamic.Len(), "port")))
-	}
+	out.Evidence = append(out.Evidence, "Microsoft's articles differ whether it is ignored or taken as a number of ports: do not rely on it")
+	out.Remedies = append(out.Remedies, Remedy{
+		ID: RestoreDefault, Text: "take MaxUserPort away, so that nobody counts on it",
+		Command: f.command("set MaxUserPort=absent"), Sets: []Assignment{{nt.MaxUserPort, "absent"}},
+	})
 	return out
 }
 
 func timedWaitDelayInvalid(f *Facts) *Finding {
-	w := f.Windows
-	if w == nil || !w.TcpTimedWaitDelay.Present {
+	if !f.registry() {
 		return nil
 	}
-	v := w.TcpTimedWaitDelay
-	out := &Finding{
-		Severity: Warning,
-		Remedies: []Remedy{{ID: TimedWaitDelay, Text: "set TcpTimedWaitDelay to 30, and restart", Command: "portroom set TcpTimedWaitDelay=30"}},
-	}
-	switch {
-	case !v.ok():
-		out.Title = fmt.Sprintf("TcpTimedWaitDelay is a %s: Windows reads a REG_DWORD only", v.Type)
-		out.Evidence = []string{"the type is " + v.Type}
-	case v.Number < delayLowest || v.Number > delayHighest:
-		out.Title = fmt.Sprintf("TcpTimedWaitDelay is %d s, outside of 30 to 300", v.Number)
-		out.Evidence = []string{"sources differ whether a value below 30 is honoured; where it is, late segments may meet a new connection"}
-	default:
+	return f.Windows.firstOf(f.Windows.about(invalid, nt.TcpTimedWaitDelay), nt.CodeTimeWait,
+		f.assign(TimedWaitDelay, nt.TcpTimedWaitDelay, fmt.Sprint(delayLowest)))
+}
+
+// otherValues are those that no rule of its own is about.
+var otherValues = []string{nt.ReservedPorts, nt.MaxFreeTcbs, nt.MaxFreeTWTcbs, nt.MaxHashTableSize, nt.TcpNumConnections, nt.StrictTimeWaitSeqCheck}
+
+func valueInvalid(f *Facts) *Finding {
+	if !f.registry() {
 		return nil
+	}
+	return warnOf("a value is set that is not a documented one", f.Windows.about(invalid, otherValues...), Remedy{
+		ID: RestoreDefault, Text: "correct the value, or take it away: its default then holds (portroom settings shows both)",
+	})
+}
+
+func valueLeftover(f *Facts) *Finding {
+	if f.era() != nt.Later {
+		return nil
+	}
+	out := warnOf("a value is set that this Windows does not go by", f.Windows.about([]string{nt.CodeLeftover}, otherValues...), Remedy{
+		ID: RestoreDefault, Text: "take it away, so that nobody counts on it",
+	})
+	if out != nil && len(f.Windows.about([]string{nt.CodeLeftover}, nt.ReservedPorts)) == 0 {
+		out.Severity = Info // whoever set ReservedPorts believes that it protects a server
 	}
 	return out
 }
 
-func excludedRanges(f *Facts) *Finding {
-	w := f.Windows
-	if w == nil || w.Dynamic == nil {
+func fewerThanPorts(f *Facts) *Finding {
+	if !f.registry() {
 		return nil
 	}
-	n := w.Excluded.LenIn(*w.Dynamic)
-	if n == 0 || 100*n < crowd*w.Dynamic.Len() {
-		return nil
-	}
-	return &Finding{
-		Severity: Warning,
-		Title:    fmt.Sprintf("excluded ranges take %d of the %d ports of the dynamic range", n, w.Dynamic.Len()),
-		Evidence: []string{"excluded: " + cut(w.Excluded.String(), 60)},
-		Remedies: []Remedy{{
-			ID: TrimExclusions, Text: "restart WinNAT (net stop winnat, net start winnat), or keep Hyper-V from excluding blocks at each start; netsh int ipv4 show excludedportrange tcp lists them, an asterisk marks those that an administrator made",
-			Gain:   Gain{Room{Capacity: w.Dynamic.Len() - n}, Room{Capacity: w.Dynamic.Len()}},
-			Hazard: "containers and virtual machines lose their networks for a moment",
-		}},
-	}
+	return warnOf("TcpNumConnections allows fewer connections than there are ports", f.Windows.about([]string{nt.CodeFewer}), Remedy{
+		ID: RestoreDefault, Text: "take TcpNumConnections away: its default is 16777214 connections",
+	})
 }
 
-func boundLeak(f *Facts) *Finding {
-	w := f.Windows
-	if w == nil || w.Dynamic == nil || w.Bound == 0 || 100*w.Bound < crowd*w.Dynamic.Len() {
+func restartPending(f *Facts) *Finding {
+	if !f.registry() {
 		return nil
 	}
-	out := &Finding{
-		Severity: Warning,
-		Title:    fmt.Sprintf("%d sockets hold a port without a connection (BOUND): a program leaks them", w.Bound),
-		Evidence: []string{fmt.Sprintf("%d BOUND of a dynamic range of %d", w.Bound, w.Dynamic.Len())},
-		Remedies: []Remedy{{ID: AppClose, Text: "make the program close them, or restart it: no setting helps"}},
-	}
-	if w.BoundBy != "" {
-		out.Evidence = append(out.Evidence, fmt.Sprintf("%s holds %d of them", w.BoundBy, w.BoundMost))
-	}
-	return out
+	return warnOf("a restart is pending", f.Windows.about([]string{nt.CodePending}), Remedy{ID: Restart, Text: "restart, when the services allow it"})
 }
 
-// wrap497 is when a 32-bit counter of 10 ms ticks overflows: 497.1 days.
-const wrap497 = (1 << 32) * 10 * time.Millisecond
-
-// warnAhead is how long before such an overflow it is worth saying.
-const warnAhead = 30 * 24 * time.Hour
-
-func days(d time.Duration) int { return int(d / (24 * time.Hour)) }
-
-func after497Days(f *Facts) *Finding {
-	w := f.Windows
-	// Vista, 2008, 7 and 2008 R2: builds 6000 to 7601 (KB2553549).
-	if w == nil || w.Build < 6000 || w.Build > 7601 || f.Uptime < wrap497-warnAhead {
+func unknownWindows(f *Facts) *Finding {
+	if !f.registry() {
 		return nil
 	}
-	out := &Finding{
-		Severity: Critical,
-		Title:    "up for more than 497 days: on this Windows TIME_WAIT then never ends, and ports are lost one by one",
-		Evidence: []string{fmt.Sprintf("up for %d days, build %d; %d in TIME_WAIT", days(f.Uptime), w.Build, w.TimeWaits)},
-		Remedies: []Remedy{{ID: UpdateSystem, Text: "restart, and install KB2553549"}},
-	}
-	if f.Uptime < wrap497 {
-		out.Severity = Warning
-		out.Title = fmt.Sprintf("in %d days this Windows has been up for 497, and TIME_WAIT will never end", days(wrap497-f.Uptime)+1)
-	}
-	return out
+	return warnOf("what governs the ports of this Windows is not known", f.Windows.about([]string{nt.CodeUnknownSystem}), nameSystem)
 }
 
-// wrap49 is when a 32-bit counter of milliseconds overflows: 49.7 days.
-const wrap49 = (1 << 32) * time.Millisecond
-
-func after49Days(f *Facts) *Finding {
-	if f.Uptime < wrap49-2*24*time.Hour {
-		return nil
-	}
-	out := &Finding{
-		Severity: Warning,
-		Title:    "up for more than 49.7 days: reports say that on some versions of macOS TIME_WAIT then never ends",
-		Evidence: []string{fmt.Sprintf("up for %d days, %d in TIME_WAIT; which versions have it is not known", days(f.Uptime), f.TimeWaits)},
-		Remedies: []Remedy{{ID: Restart, Text: "restart: nothing else is known to help"}},
-	}
-	if f.Uptime < wrap49 {
-		out.Title = fmt.Sprintf("in %d days macOS has been up for 49.7: reports say that TIME_WAIT may never end then", days(wrap49-f.Uptime)+1)
-	}
-	return out
+var nameSystem = Remedy{
+	ID: NameSystem, Text: "judge it with its SOFTWARE hive beside the SYSTEM hive, or export HKEY_LOCAL_MACHINE whole",
 }

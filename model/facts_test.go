@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -240,5 +241,32 @@ func TestTheCheckListOfASimulator(t *testing.T) {
 	}
 	if a := plan(t, question(t, "windows-server-2003", 100)); Round(a.Ceiling.Low) != 16.57 || Round(a.FirstFailure.Low) != 39.76 || a.Hold.High != 240 {
 		t.Errorf("ceiling %s, first failure %s, hold %s", a.Ceiling, a.FirstFailure, a.Hold)
+	}
+}
+
+func TestEveryNumberHasASource(t *testing.T) {
+	for _, p := range Profiles() {
+		pool, err := p.Resolve(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		what := map[string]bool{}
+		for _, f := range pool.Facts {
+			what[f.What] = true
+			if f.Value == "" || f.Source == "" {
+				t.Errorf("%s: %q is %q by %q", p.Name, f.What, f.Value, f.Source)
+			}
+		}
+		if !what["scope"] || !what["order"] || len(what) < 4 {
+			t.Errorf("%s tells %v only: want its ports, how long they are held, the scope and the order", p.Name, what)
+		}
+		if doubt := !pool.Capacity.Certain() || !pool.Wait.Certain() || pool.ScopeUncertain; doubt && !slices.ContainsFunc(pool.Facts, func(f Fact) bool { return f.Uncertain != "" }) {
+			t.Errorf("%s has two ends and says nowhere why", p.Name)
+		}
+		for _, s := range p.Settings {
+			if s.Valid == "" || s.Source == "" {
+				t.Errorf("%s: the setting %s accepts %q by %q", p.Name, s.Name, s.Valid, s.Source)
+			}
+		}
 	}
 }

@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"math"
+	"strconv"
 	"testing"
 	"time"
 
@@ -197,6 +198,34 @@ func TestFormulaAndSimulationAgree(t *testing.T) {
 			if math.Abs(float64(last.Held)-rate*hold) > 1.5 {
 				t.Fatalf("%d held, want %g", last.Held, rate*hold)
 			}
+		}
+	})
+}
+
+// The bounds that the plan gives for a late timer hold for every phase of it.
+func TestASimulationWithLateTimersKeepsToTheBoundsOfThePlan(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		hz := rapid.SampledFrom([]int{100, 250, 300, 1000}).Draw(t, "hz")
+		p, err := Find("linux")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool, err := p.Resolve([]Assignment{{"ip_local_port_range", "40000-40599"}, {"CONFIG_HZ", strconv.Itoa(hz)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rate := rapid.Float64Range(8, 14).Draw(t, "rate")
+		a := mustPlan(t, Question{Pool: pool, Rate: rate, KeepAlive: 1, Sources: 1, Destinations: 1})
+		res, err := Simulate(context.Background(), Run{Pool: pool, Arrivals: Even(Steady(rate)), Sources: 1, Destinations: 1,
+			Duration: 20 * time.Minute, Phase: rapid.Int64Range(0, 1<<13).Draw(t, "phase")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.FirstFailure < a.FirstFailure.Low-1e-6 || a.FirstFailure.High != Never && res.FirstFailure > a.FirstFailure.High+1/rate {
+			t.Fatalf("first failure at %g s, the plan says %s", res.FirstFailure, a.FirstFailure)
+		}
+		if got := res.GrantedPerSecond(); got < min(rate, a.Ceiling.Low)*0.98 || got > min(rate, a.Ceiling.High)*1.06 {
+			t.Fatalf("%g/s, the plan says %s", got, a.Ceiling)
 		}
 	})
 }

@@ -76,6 +76,11 @@ func (p *Profile) Resolve(set []Assignment) (Pool, error) {
 	return pool, nil
 }
 
+// Has reports whether the system has a setting of this name.
+func (p *Profile) Has(name string) bool {
+	return slices.ContainsFunc(p.Settings, func(s Setting) bool { return s.Name == name })
+}
+
 func (p *Profile) has() string {
 	if len(p.Settings) == 0 {
 		return "nothing of it can be set"

@@ -35,7 +35,7 @@ type Files interface {
 type Disk struct{}
 
 // Mkdir implements [Files].
-func (Disk) Mkdir(path string, mode fs.FileMode) error { return os.Mkdir(path, mode) }
+func (Disk) Mkdir(path string, mode fs.FileMode) error { return mkdir(path, mode) }
 
 // Create implements [Files].
 func (Disk) Create(path string, data []byte) error {

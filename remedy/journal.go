@@ -123,7 +123,7 @@ func (j *Journal) Close() error {
 	}
 	lock := j.lock
 	j.lock = nil
-	return lock.Close()
+	return unlock(lock)
 }
 
 // Changes returns what is in the journal, the oldest first.

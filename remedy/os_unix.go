@@ -14,6 +14,8 @@ import (
 // DefaultDir is where the journal is kept.
 const DefaultDir = "/var/lib/portroom"
 
+func mkdir(path string, mode fs.FileMode) error { return os.Mkdir(path, mode) }
+
 // sync opens a file or a directory and waits until it is on the disk.
 func sync(path string) error {
 	f, err := os.Open(path)
@@ -55,6 +57,12 @@ func lock(path string) (*os.File, error) {
 	_ = f.Truncate(0)
 	_, _ = fmt.Fprintf(f, "%d\n", os.Getpid())
 	return f, nil
+}
+
+// unlock gives a lock back. Closing alone would leave it to a child that was
+// forked meanwhile, until that executes its program.
+func unlock(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }
 
 // private refuses a directory that others may write to: they could put a journal

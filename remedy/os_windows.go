@@ -50,6 +50,5 @@ func lock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// private takes any directory: who may write to it is what its access list says,
-// which a directory below ProgramData inherits.
-func private(string, fs.FileInfo) error { return nil }
+// unlock gives a lock back: it ends with the handle.
+func unlock(f *os.File) error { return f.Close() }

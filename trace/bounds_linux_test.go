@@ -143,6 +143,48 @@ func TestConnectionsThatFindNoRoomAreCountedAsLost(t *testing.T) {
 	}
 }
 
+func TestTimeWaitsThatFindNoRoomAreCountedAsForgotten(t *testing.T) {
+	tr := startTrace(t, trace.Options{Sockets: 4})
+	ns, id := world(t)
+	server := listen(t, ns, &unix.SockaddrInet4{Port: 7001})
+	accepted := make(chan error, 1)
+	go func() {
+		for range ports {
+			peer, _, err := unix.Accept4(server, unix.SOCK_CLOEXEC)
+			if err != nil {
+				accepted <- err
+				return
+			}
+			_, _ = unix.Read(peer, make([]byte, 1))
+			unix.Close(peer)
+		}
+		accepted <- nil
+	}()
+	dst := netip.AddrPortFrom(server4.Addr(), 7001)
+	start(t, ns, 0, task{Dst: dst, Attempts: ports, How: closeHere})
+	if err := <-accepted; err != nil {
+		t.Fatal(err)
+	}
+	owners, err := tr.Owners()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := 0
+	for p := uint16(40000); p < 40000+ports; p++ {
+		if _, ok := owners.Of(id, netip.AddrPortFrom(server4.Addr(), p), dst); ok {
+			known++
+		}
+	}
+	a, err := tr.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A connection that was live when it lost its place is one of Followed.
+	if lost := a.Lost.Owners + a.Lost.Followed; known > 4 || uint64(known)+lost < ports {
+		t.Errorf("of %d TIME_WAIT %d owners are known and %d counted as lost", ports, known, lost)
+	}
+}
+
 func TestAFlowThatRestedMakesRoomAndItsCountsStay(t *testing.T) {
 	trace.RestNothing(t)
 	tr := startTrace(t, trace.Options{Flows: 4})

@@ -47,7 +47,9 @@ func (g *groups) of(paths *ebpf.Map, f *Flow) string {
 		if len(g.process) >= most {
 			clear(g.process)
 		}
-		other = netns.Cgroup(f.PID)
+		if other = netns.Cgroup(f.PID); other == "" {
+			other = path // it has ended
+		}
 		g.process[f.PID] = other
 	}
 	return other

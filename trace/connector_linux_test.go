@@ -209,3 +209,9 @@ func (p *process) end() {
 	p.in.Close()
 	_ = p.cmd.Wait()
 }
+
+// connectOnce connects and closes.
+func connectOnce(to netip.AddrPort) error {
+	k := task{Dst: to, How: closeHere}
+	return k.connect()
+}

@@ -24,13 +24,20 @@ var rest = 70 * time.Second
 type book struct {
 	buf     []bpf.TraceRow
 	keys    []uint32
-	rows    map[uint32]*page
+	pages   []page // by the number of the row
+	born    uint64 // flows that were given a page
+	used    int    // rows that had a flow at the last reading
 	retired Counts
 }
 
 // page is what is remembered of one row.
 type page struct {
-	since    uint64
+	id       uint64
+	since    uint64 // 0: no flow has the row
+	flow     Flow
+	comm     [16]int8
+	command  string
+	cgroup   string
 	events   uint64 // connects and ends: changes whenever anything is counted
 	quiet    time.Time
 	unlinked bool // the flow no longer leads to this row
@@ -45,11 +52,31 @@ func (t *Tracer) Read() (*Aggregates, error) {
 	if t.closed {
 		return nil, ErrClosed
 	}
-	a := &Aggregates{At: time.Now(), Retired: t.book.retired}
+	a := &Aggregates{At: time.Now(), Retired: t.book.retired, Rows: make([]Row, 0, t.book.used+chunk/8)}
+	if err := t.totals(a); err != nil {
+		return nil, err
+	}
+	scarce := t.book.used > int(t.objects.Rows.MaxEntries())*3/4
+	err := t.walk(func(index uint32, r *bpf.TraceRow, p *page) error {
+		a.Rows = append(a.Rows, Row{
+			ID: p.id, Flow: p.flow, Command: p.command, Cgroup: p.cgroup, Counts: countsOf(r),
+		})
+		return t.retire(a.At, index, r, p, &a.Rows[len(a.Rows)-1].Counts, scarce)
+	})
+	t.book.used = len(a.Rows)
+	return a, err
+}
+
+func (t *Tracer) totals(a *Aggregates) error {
 	var perCPU []bpf.TraceTotals
 	if err := t.objects.Totals.Lookup(uint32(0), &perCPU); err != nil {
-		return nil, fmt.Errorf("read the totals of the trace: %w", err)
+		return fmt.Errorf("read the totals of the trace: %w", err)
 	}
+	stats, err := t.objects.SetState.Stats()
+	if err != nil {
+		return fmt.Errorf("read the statistics of the trace: %w", err)
+	}
+	a.Lost.Unseen = stats.RecursionMisses
 	for i := range perCPU {
 		c := &perCPU[i]
 		a.Total.Connects += c.Connects
@@ -64,104 +91,83 @@ func (t *Tracer) Read() (*Aggregates, error) {
 		a.Lost.Events += c.Dropped
 		a.Limited += c.Limited
 	}
-	used, err := t.used()
-	if err != nil {
-		return nil, err
-	}
-	for _, u := range used {
-		flow := flowOf(&u.row.Flow)
-		a.Rows = append(a.Rows, Row{
-			ID: u.row.Since<<20 | uint64(u.index), Flow: flow, Command: text(u.row.Comm[:]),
-			Cgroup: t.groups.of(t.objects.Cgroups, &flow), Counts: countsOf(&u.row),
-		})
-	}
-	return a, t.retire(a.At, used)
+	return nil
 }
 
-// used is a row that a flow has.
-type used struct {
-	index uint32
-	row   bpf.TraceRow
-}
-
-func (t *Tracer) used() ([]used, error) {
+// walk calls fn with each row that a flow has.
+func (t *Tracer) walk(fn func(uint32, *bpf.TraceRow, *page) error) error {
 	b := &t.book
 	if b.buf == nil {
 		b.buf, b.keys = make([]bpf.TraceRow, chunk), make([]uint32, chunk)
 	}
-	list := make([]used, 0, len(b.rows)+chunk/8)
 	var cursor ebpf.MapBatchCursor
 	for {
 		n, err := t.objects.Rows.BatchLookup(&cursor, b.keys, b.buf, nil)
 		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return nil, fmt.Errorf("read the rows of the trace: %w", err)
+			return fmt.Errorf("read the rows of the trace: %w", err)
 		}
-		found := 0
+		last := uint32(0)
+		found := false
 		for i := range n {
-			if b.buf[i].Flow.Netns != 0 && b.buf[i].Since != 0 {
-				list = append(list, used{b.keys[i], b.buf[i]})
-				found++
+			r := &b.buf[i]
+			last = b.keys[i]
+			if r.Flow.Netns == 0 || r.Since == 0 {
+				continue
+			}
+			found = true
+			if err := fn(last, r, t.page(last, r)); err != nil {
+				return err
 			}
 		}
-		if err != nil || found == 0 && !t.beyond(b.keys[:n]) {
-			return list, nil
+		if err != nil || !found && int(last) >= len(b.pages) {
+			return nil
 		}
 	}
 }
 
-// beyond reports whether a row was in use with a higher number than these.
-func (t *Tracer) beyond(keys []uint32) bool {
-	if len(keys) == 0 {
-		return false
-	}
-	last := keys[len(keys)-1]
-	for index := range t.book.rows {
-		if index > last {
-			return true
-		}
-	}
-	return false
-}
-
-// retire notes which rows are quiet, and gives back those that have been for long
-// if fewer than a quarter are unused. That takes two readings: the first takes the
-// flow's way to its row, the second, when whoever was on that way has passed, the
-// row.
-func (t *Tracer) retire(now time.Time, list []used) error {
+// page returns what is remembered of a row, brought up to date.
+func (t *Tracer) page(index uint32, r *bpf.TraceRow) *page {
 	b := &t.book
-	if b.rows == nil {
-		b.rows = make(map[uint32]*page)
+	for int(index) >= len(b.pages) {
+		b.pages = append(b.pages, page{})
 	}
-	scarce := len(list) > int(t.objects.Rows.MaxEntries())*3/4
-	for i := range list {
-		u := &list[i]
-		c := countsOf(&u.row)
-		p := b.rows[u.index]
-		if p == nil || p.since != u.row.Since {
-			p = &page{since: u.row.Since, quiet: now}
-			b.rows[u.index] = p
+	p := &b.pages[index]
+	if p.since != r.Since {
+		flow := flowOf(&r.Flow)
+		b.born++
+		*p = page{id: b.born, since: r.Since, flow: flow, cgroup: t.groups.of(t.objects.Cgroups, &flow)}
+	}
+	if p.command == "" || p.comm != r.Comm {
+		p.comm, p.command = r.Comm, text(r.Comm[:])
+	}
+	return p
+}
+
+// retire notes whether a row is quiet, and gives it back if it has been for long and
+// rows are scarce: fewer than a quarter unused. That takes two readings: the first
+// takes the flow's way to its row, the second, when whoever was on that way has
+// passed, the row.
+func (t *Tracer) retire(now time.Time, index uint32, r *bpf.TraceRow, p *page, c *Counts, scarce bool) error {
+	if events := c.Connects + c.Ended(); events != p.events || p.quiet.IsZero() {
+		p.events, p.quiet = events, now
+		return nil
+	}
+	switch {
+	case c.Open() != 0 || now.Sub(p.quiet) < rest:
+	case p.unlinked:
+		if err := t.objects.Rows.Put(index, &bpf.TraceRow{}); err != nil {
+			return fmt.Errorf("clear a row of the trace: %w", err)
 		}
-		if events := c.Connects + c.Ended(); events != p.events {
-			p.events, p.quiet = events, now
-			continue
+		if err := t.objects.Unused.Put(nil, index); err != nil {
+			return fmt.Errorf("give back a row of the trace: %w", err)
 		}
-		switch {
-		case c.Open() != 0 || now.Sub(p.quiet) < rest:
-		case p.unlinked:
-			if err := t.objects.Rows.Put(u.index, &bpf.TraceRow{}); err != nil {
-				return fmt.Errorf("clear a row of the trace: %w", err)
-			}
-			if err := t.objects.Unused.Put(nil, u.index); err != nil {
-				return fmt.Errorf("give back a row of the trace: %w", err)
-			}
-			b.retired.Add(&c)
-			delete(b.rows, u.index)
-		case scarce:
-			if err := t.objects.Flows.Delete(&u.row.Flow); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-				return fmt.Errorf("take a row of the trace from its flow: %w", err)
-			}
-			p.unlinked = true
+		t.book.retired.Add(c)
+		*p = page{}
+	case scarce:
+		if err := t.objects.Flows.Delete(&r.Flow); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("take a row of the trace from its flow: %w", err)
 		}
+		p.unlinked = true
 	}
 	return nil
 }

@@ -53,6 +53,7 @@ func Start(ctx context.Context, opt Options) (*Tracer, error) {
 	spec.Maps[bpf.TraceMapSockets].MaxEntries = uint32(sets)
 	err = errors.Join(
 		spec.Variables[bpf.TraceVarSetsMask].Set(uint32(sets-1)),
+		spec.Variables[bpf.TraceVarRowsLimit].Set(uint32(flows)),
 		spec.Variables[bpf.TraceVarTickNs].Set(tick),
 	)
 	if err != nil {
@@ -62,7 +63,7 @@ func Start(ctx context.Context, opt Options) (*Tracer, error) {
 	if err := spec.LoadAndAssign(&t.objects, &ebpf.CollectionOptions{Cache: btf.NewCache()}); err != nil {
 		return nil, unavailable(err)
 	}
-	if err := t.attach(flows); err != nil {
+	if err := t.attach(); err != nil {
 		return nil, errors.Join(unavailable(err), t.objects.Close())
 	}
 	ctx, t.stop = context.WithCancel(ctx)
@@ -70,13 +71,8 @@ func Start(ctx context.Context, opt Options) (*Tracer, error) {
 	return t, nil
 }
 
-// attach gives the program its rows and lets it run.
-func (t *Tracer) attach(flows int) (err error) {
-	for i := range uint32(flows) {
-		if err := t.objects.Unused.Put(nil, i); err != nil {
-			return fmt.Errorf("row %d: %w", i, err)
-		}
-	}
+// attach lets the program run.
+func (t *Tracer) attach() (err error) {
 	if t.ring, err = ringbuf.NewReader(t.objects.Events); err != nil {
 		return err
 	}
@@ -116,15 +112,16 @@ func tickNanoseconds() (uint64, error) {
 
 // unavailable says in one sentence why the program cannot run here.
 func unavailable(err error) error {
+	e := &UnavailableError{Err: err}
 	switch {
-	case errors.Is(err, os.ErrPermission) && os.Geteuid() == 0 && capable():
-		return fmt.Errorf("the BPF program that traces connections cannot be loaded: %w", err)
-	case errors.Is(err, os.ErrPermission):
-		return &UnavailableError{"to trace connections needs root, or CAP_BPF and CAP_PERFMON", os.ErrPermission}
+	case errors.Is(err, os.ErrPermission) && !capable():
+		e.Reason = "to trace connections needs root, or CAP_BPF and CAP_PERFMON"
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, os.ErrNotExist), errors.Is(err, btf.ErrNotFound), errors.Is(err, unix.EINVAL):
-		return &UnavailableError{"this kernel cannot trace connections: Linux 5.12 with BTF (CONFIG_DEBUG_INFO_BTF) can", err}
+		e.Reason = "this kernel cannot trace connections: Linux 5.12 with BTF (CONFIG_DEBUG_INFO_BTF) can"
+	default:
+		e.Reason = fmt.Sprintf("the BPF program that traces connections cannot be loaded: %v", err)
 	}
-	return fmt.Errorf("the BPF program that traces connections cannot be loaded: %w", err)
+	return e
 }
 
 // capable reports whether this thread has what loading a tracing program takes.

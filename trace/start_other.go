@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net/netip"
 	"runtime"
+
+	"github.com/portroom/portroom/pool"
 )
 
 // Tracer is not to be had on this system.
@@ -39,4 +41,6 @@ type Owners struct{}
 func (*Owners) Len() int { return 0 }
 
 // Of knows of none.
-func (*Owners) Of(uint64, netip.AddrPort, netip.AddrPort) (Owner, bool) { return Owner{}, false }
+func (*Owners) Of(uint64, netip.AddrPort, netip.AddrPort) (pool.Owner, bool) {
+	return pool.Owner{}, false
+}

@@ -37,7 +37,7 @@ type Options struct {
 	// default 16,384. Those that rest make room for new ones.
 	Flows int
 	// Sockets is how many connections are followed at a time, those in TIME_WAIT
-	// included, 40 bytes each, by default 262,144. It is rounded up to a power of
+	// included, 32 bytes each, by default 262,144. It is rounded up to a power of
 	// two.
 	Sockets int
 }
@@ -151,13 +151,17 @@ type Lost struct {
 	// Owners are TIME_WAIT entries whose owner was forgotten within 60 s
 	// (Options.Sockets).
 	Owners uint64
+	// Unseen are changes of state, of whatever TCP socket, that came in the midst of
+	// another on the same processor: the kernel runs no program within itself. What
+	// they were is not known.
+	Unseen uint64
 	// Events are refusals that were not sent because the reader was too slow. They
 	// are in the counts.
 	Events uint64
 }
 
 // Any reports whether anything was lost that the counts do not hold.
-func (l Lost) Any() bool { return l.Connects|l.Refused|l.Followed|l.Owners != 0 }
+func (l Lost) Any() bool { return l.Connects|l.Refused|l.Followed|l.Owners|l.Unseen != 0 }
 
 // Totals are numbers of connections of all flows together.
 type Totals struct {
@@ -192,7 +196,7 @@ func (a *Aggregates) Since(before *Aggregates) []Row {
 	var changed []Row
 	for _, r := range a.Rows {
 		if c := known[r.ID]; c != nil {
-			r.Counts = r.Counts.Sub(c)
+			r.Counts = r.Sub(c)
 		}
 		if r.Connects|r.Ended() != 0 {
 			changed = append(changed, r)
@@ -209,13 +213,6 @@ type Refusal struct {
 	Cgroup  string
 	Port    uint16 // the port that was bound and whose tuple was taken; 0 for none, none was found
 	Refused uint64 // refusals of this kind of this flow since the tracer started, this one included
-}
-
-// Owner is who opened a connection.
-type Owner struct {
-	PID     int
-	Command string
-	Cgroup  string
 }
 
 // An UnavailableError says in one sentence why connections cannot be traced here.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -95,6 +96,7 @@ func rows(t *testing.T, tr *trace.Tracer, id uint64) []trace.Row {
 	if err != nil {
 		t.Fatal(err)
 	}
+	a.Lost.Unseen = 0 // by any connection of this machine
 	if a.Lost.Any() {
 		t.Errorf("lost: %+v", a.Lost)
 	}
@@ -342,6 +344,11 @@ func TestWhoClosesFirstIsCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := only(t, rows(t, tr, id), p.PID)
+			// On a busy host the last connections end after their process was told so.
+			for i := 0; i < 100 && r.Ended() < ports; i++ {
+				time.Sleep(20 * time.Millisecond)
+				r = only(t, rows(t, tr, id), p.PID)
+			}
 			if c.want(&r.Counts) != ports || r.Ended() != ports {
 				t.Errorf("counted %+v", r.Counts)
 			}

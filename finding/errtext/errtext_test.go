@@ -1,11 +1,13 @@
 package errtext
 
 import (
+	"flag"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"os"
-	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -94,21 +96,37 @@ func TestWhatIsNoErrorIsNotRecognised(t *testing.T) {
 	}
 }
 
-// The page lists every cause, and every cause of the table can be explained.
-func TestThePageListsEveryCause(t *testing.T) {
-	text, err := os.ReadFile("../../docs/findings.md")
+var update = flag.Bool("update", false, "write the causes of docs/findings.md")
+
+// The causes of the page are written from the table: go test ./finding/errtext -update
+func TestThePageIsWrittenFromTheCauses(t *testing.T) {
+	const page, begin, end = "../../docs/findings.md", "<!-- causes -->\n", "<!-- end of causes -->\n"
+	b, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for code := range known {
-		if !strings.Contains(string(text), "| "+code+" | ") {
-			t.Errorf("docs/findings.md does not list %s", code)
+	before, rest, ok := strings.Cut(string(b), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no %q and %q", page, begin, end)
+	}
+	table := "| code | cause | remedy |\n|---|---|---|\n"
+	for _, code := range slices.Sorted(maps.Keys(known)) {
+		if strings.HasPrefix(code, "PR9") {
+			table += fmt.Sprintf("| %s | %s | %s |\n", code, known[code].text, known[code].remedy)
+		} else if !slices.ContainsFunc(finding.Rules(), func(r finding.Rule) bool { return r.Code == code }) {
+			t.Errorf("%s is neither a cause of its own nor a finding", code)
 		}
 	}
-	for _, m := range regexp.MustCompile(`(?m)^\| (PR9\d\d) `).FindAllStringSubmatch(string(text), -1) {
-		if known[m[1]].text == "" {
-			t.Errorf("docs/findings.md lists %s, which is no cause", m[1])
+	want := before + begin + table + end + after
+	if *update {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
 		}
+		return
+	}
+	if string(b) != want {
+		t.Errorf("%s is not what the causes say: go test ./finding/errtext -update", page)
 	}
 }
 

@@ -102,11 +102,10 @@ const screenFindings = 3
 
 // findings adds what is wrong and what helps, but for what is moot.
 func (l *lines) findings(found []finding.Finding) {
-	full := 0
 	for i := range found {
 		f := &found[i]
 		if f.MootBy != "" {
-			continue
+			break // the others are moot too
 		}
 		lead, sgr := "! ", yellow
 		switch f.Severity {
@@ -116,16 +115,27 @@ func (l *lines) findings(found []finding.Finding) {
 			lead, sgr = "- ", faint
 		}
 		l.lead(sgr, lead, clean(f.Code+" "+f.Title))
-		if full++; full > screenFindings {
+		if i >= screenFindings {
 			continue
 		}
-		if len(f.Evidence) > 0 && !strings.Contains(f.Title, f.Evidence[0]) {
+		if len(f.Evidence) > 0 {
 			l.lead("", "  ", clean(f.Evidence[0]))
 		}
 		if len(f.Remedies) > 0 {
 			l.lead(bold, "  remedy: ", clean(remedyText(&f.Remedies[0])))
 		}
 	}
+}
+
+// onScreen reports whether findings says this sentence.
+func onScreen(text string, found []finding.Finding) bool {
+	for i := range found {
+		f := &found[i]
+		if f.MootBy == "" && (f.Title == text || i < screenFindings && len(f.Evidence) > 0 && f.Evidence[0] == text) {
+			return true
+		}
+	}
+	return false
 }
 
 // remedyText writes a remedy with its gain here and the command that does it.

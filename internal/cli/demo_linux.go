@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -199,7 +200,14 @@ func errorText(err error) string {
 
 // show runs a command and prints it like a shell would.
 func (s *demoSession) show(ctx context.Context, args ...string) int {
-	s.say("\n" + s.a.paint(bold, "$ portroom "+strings.Join(args, " ")))
+	line := "$ portroom"
+	for _, arg := range args {
+		if strings.Contains(arg, " ") {
+			arg = strconv.Quote(arg)
+		}
+		line += " " + arg
+	}
+	s.say("\n" + s.a.paint(bold, line))
 	sub := &app{stdout: s.out, stderr: s.out, width: s.a.width, color: s.a.color, ascii: s.a.ascii, engine: s.a.engine}
 	return sub.run(ctx, args)
 }

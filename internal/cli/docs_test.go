@@ -60,7 +60,7 @@ func TestTheJSONPageNamesEveryField(t *testing.T) {
 	}
 	for _, v := range []any{poolJSON{}, checkJSON{}, sum{}, portJSON{}, mapJSON{}, settingsJSON{}, versionJSON{},
 		ntSettingsJSON{}, ntRangeJSON{}, ntPoolJSON{}, checkTargetJSON{},
-		changeJSON{}, journalJSON{}, confirmJSON{}, demoJSON{}, explanationJSON{}, logJSON{},
+		changeJSON{}, journalJSON{}, confirmJSON{}, demoJSON{}, explanationJSON{}, logJSON{}, ruleJSON{},
 		planJSON{}, profileJSON{}, simulateJSON{}, refusalJSON{}, historyJSON{}, momentJSON{}} {
 		fields(reflect.TypeOf(v))
 	}

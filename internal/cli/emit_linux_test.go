@@ -5,6 +5,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/portroom/portroom/test/hivex"
 )
 
 func TestAPlanIsWrittenAsFilesAndNothingIsChanged(t *testing.T) {
@@ -54,5 +58,30 @@ func TestAPlanForAHiveIsWrittenAsFiles(t *testing.T) {
 	}
 	if !strings.Contains(read(t, filepath.Join(dir, "restore", "portroom.reg")), `"TcpTimedWaitDelay"=`) {
 		t.Errorf("%s", out)
+	}
+}
+
+// hivexregedit carries out what is written for a hive, and the way back.
+func TestARegFileForAHiveIsMergedByHivexregedit(t *testing.T) {
+	d := newDisk(t, "xp-professional")
+	begin := d.content()
+	current, err := judge(t, "hivexget", d.hive, "Select", "Current")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, dir := "ControlSet00"+current, t.TempDir()
+	d.run(0, "set", "MaxUserPort=65533", "ReservedPorts=8080,9000-9001", "TcpTimedWaitDelay=31", "--target", "hive:system", "--emit", "reg", dir)
+	if d.content() != begin {
+		t.Fatal("the hive was changed")
+	}
+	hivex.Merge(t, d.hive, `HKEY_LOCAL_MACHINE\SYSTEM`, utf8(t, filepath.Join(dir, "portroom.reg")))
+	for name, want := range map[string]string{"MaxUserPort": "65533", "ReservedPorts": "8080-8080\n9000-9001", "TcpTimedWaitDelay": "31"} {
+		if got := d.value(set, name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	hivex.Merge(t, d.hive, `HKEY_LOCAL_MACHINE\SYSTEM`, utf8(t, filepath.Join(dir, "restore", "portroom.reg")))
+	if diff := cmp.Diff(begin, d.content()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -22,7 +22,8 @@ what this host shows now.
 WHAT is a number (10055, 99, 0xC0000209), a name (WSAENOBUFS, EADDRNOTAVAIL), an
 event of Windows (event 4227), or a message as a program printed it. A number is one
 of this system if it has it, else of another; --system says which. - reads a log from
-standard input and says what was recognised in it, how often and when.
+standard input and says what was recognised in it, how often and when. The code of a
+finding, such as PR105, says what the rule is and whether this host breaks it.
 
 The causes are those of docs/findings.md. Weights are judgements, and add up to 1; a
 host that shows nothing now may have been short of ports at the time. Without
@@ -71,7 +72,11 @@ func (a *app) explainCommand() *cobra.Command {
 			if len(args) == 1 && args[0] == "-" {
 				return e.log(cmd.Context(), cmd.InOrStdin())
 			}
-			return e.one(cmd.Context(), strings.Join(args, " "))
+			what := strings.Join(args, " ")
+			if r := ruleOf(what); r != nil {
+				return e.rule(cmd.Context(), r)
+			}
+			return e.one(cmd.Context(), what)
 		},
 	}
 	c.Flags().StringVar(&f.system, "system", "", "the `system` that the error is from: linux, windows, darwin or freebsd (default: this one)")

@@ -57,11 +57,11 @@ func (e *explainer) log(ctx context.Context, in io.Reader) error {
 		}
 		explained = append(explained, x)
 	}
-	print := e.printTally
+	report := e.printTally
 	if e.json {
-		print = e.jsonTally
+		report = e.jsonTally
 	}
-	return errors.Join(print(&t, explained), broken)
+	return errors.Join(report(&t, explained), broken)
 }
 
 // readLines hands on the lines of a text, the beginnings of those that are longer

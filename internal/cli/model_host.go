@@ -88,11 +88,10 @@ func linuxSubject(v *survey.View, set []model.Assignment, hz int) (s subject, er
 // the kernel has not.
 func merge(p *model.Profile, found, set []model.Assignment) []model.Assignment {
 	found = slices.DeleteFunc(found, func(f model.Assignment) bool {
-		has := slices.ContainsFunc(p.Settings, func(s model.Setting) bool { return s.Name == f.Name })
 		given := slices.ContainsFunc(set, func(s model.Assignment) bool {
 			return strings.EqualFold(s.Name, f.Name) && s.Name != "IP_LOCAL_PORT_RANGE"
 		})
-		return !has || given || f.Name == setHZ && f.Value == "0"
+		return !p.Has(f.Name) || given || f.Name == setHZ && f.Value == "0"
 	})
 	return append(found, set...)
 }

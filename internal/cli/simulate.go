@@ -180,6 +180,9 @@ func (f *simulateFlags) resolveWith(ctx context.Context, a *app, system string) 
 		return subject{}, usagef("--system names nothing: want %s or one that portroom plan --list prints", thisHost)
 	}
 	one := f.modelFlags
+	if p, err := model.Find(words[0]); err == nil && len(f.systems) > 1 && !p.Has(setHZ) {
+		one.hz = 0 // --hz is for those that have a tick
+	}
 	one.set = append(append([]string{}, f.set...), words[1:]...)
 	return one.resolve(ctx, a, words[0])
 }

@@ -105,6 +105,46 @@ func TestOfTwoChangesAtOnceOneWinsAndTheOtherSaysSo(t *testing.T) {
 	}
 }
 
+// A directory that a change made stays when others have put files into it, in an
+// undo as in a rolling back.
+func TestADirectoryThatOthersUseStays(t *testing.T) {
+	set := []string{"set", "tcp_tw_reuse=1", "--yes"}
+	for _, how := range []string{"undo", "rolling back"} {
+		t.Run(how, func(t *testing.T) {
+			h := newPrivate(t, map[string]string{"etc/hostname": "x\n"}, "tcp_tw_reuse=0")
+			other := filepath.Join(h.root, "etc/sysctl.d/70-other.conf")
+			if how == "undo" {
+				h.run(0, h.flags(set)...)
+			} else {
+				begin, files, at := h.snapshot(), h.save(), 0
+				for _, p := range h.operations(set) {
+					if p.op == "rename 60-portroom.conf" {
+						at = p.at
+					}
+				}
+				h.reset(begin, files)
+				h.cut(fmt.Sprintf("CUT=%d:after", at), set...)
+			}
+			if err := os.WriteFile(other, []byte("vm.swappiness = 1\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			var said string
+			if how == "undo" {
+				said, _ = h.run(0, h.flags([]string{"undo", "--yes"})...)
+			} else {
+				_, said = h.run(3, "confirm", "--state-dir", h.state)
+			}
+			if !strings.Contains(said, "etc/sysctl.d stays, since it holds other files, such as 70-other.conf") {
+				t.Errorf("it says %s", said)
+			}
+			left, err := os.ReadDir(filepath.Dir(other))
+			if err != nil || len(left) != 1 || h.sysctl("tcp_tw_reuse") != "0\n" {
+				t.Errorf("left: %v, %v; tcp_tw_reuse is %q", left, err, h.sysctl("tcp_tw_reuse"))
+			}
+		})
+	}
+}
+
 // eventually waits for what another process does.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()

@@ -4,9 +4,13 @@
 package facts
 
 import (
+	"fmt"
+
 	"github.com/portroom/portroom/finding"
 	"github.com/portroom/portroom/host"
+	"github.com/portroom/portroom/host/nt"
 	"github.com/portroom/portroom/internal/survey"
+	"github.com/portroom/portroom/internal/winhost"
 	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/socket"
 )
@@ -30,7 +34,10 @@ func Gather(v *survey.View, pools []pool.Pool, opt Options) *finding.Facts {
 		}
 		f.Blockers = append(f.Blockers, b)
 	}
-	if v.Hostwide() {
+	if v.Windows != nil {
+		f.System, f.Uptime = finding.Windows, winhost.Uptime()
+		f.Windows = &finding.WindowsFacts{Settings: v.Windows}
+		bound(f)
 		return f
 	}
 	f.System, f.Settings, f.First = finding.Linux, v.Settings, opt.First
@@ -41,4 +48,27 @@ func Gather(v *survey.View, pools []pool.Pool, opt Options) *finding.Facts {
 	}
 	FromFiles(f, opt.Root)
 	return f
+}
+
+// bound counts the sockets that hold a port without a connection.
+func bound(f *finding.Facts) {
+	for _, b := range f.Blockers {
+		if b.Kind != pool.BoundIdle {
+			continue
+		}
+		w := f.Windows
+		w.Bound += b.Ports
+		if b.PID != 0 && b.Ports > w.BoundMost {
+			w.BoundBy, w.BoundMost = fmt.Sprintf("%s[%d]", b.Command, b.PID), b.Ports
+		}
+	}
+}
+
+// OfTarget returns the facts of a Windows that is not looked at while it runs. name
+// is what its remedies call it: a --target, as a shell takes it.
+func OfTarget(s *nt.Settings, name string, opt Options) *finding.Facts {
+	return &finding.Facts{
+		System: finding.Windows, Warn: opt.Warn, Crit: opt.Crit, Target: name,
+		Windows: &finding.WindowsFacts{Settings: s},
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"github.com/portroom/portroom/host/nt"
 )
@@ -15,6 +16,9 @@ import (
 func Settings(context.Context) (*nt.Settings, error) {
 	return nil, fmt.Errorf("read the settings of Windows on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
+
+// Uptime returns how long this Windows has been up; 0 where there is none.
+func Uptime() time.Duration { return 0 }
 
 // Open opens this Windows: this is none.
 func Open(context.Context) (*Host, error) {

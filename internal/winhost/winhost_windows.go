@@ -81,6 +81,9 @@ func (h *Host) ask(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// Uptime returns how long this Windows has been up.
+func Uptime() time.Duration { return windows.DurationSinceBoot() }
+
 // start runs a program of the system's folder.
 func start(ctx context.Context, program string, args []string) ([]byte, error) {
 	dir, err := windows.GetSystemDirectory()

@@ -53,8 +53,19 @@ func open(path string, o Options) (*File, error) {
 	if seen.Size() > o.maxSize() {
 		return nil, tooLarge(o)
 	}
+	// Of what is no hive no more is read than its beginning.
+	head := make([]byte, min(baseSize, seen.Size()))
+	if _, err := io.ReadFull(in, head); err != nil {
+		return nil, err
+	}
+	if len(head) < baseSize {
+		return nil, short(head)
+	}
+	if err := checkBase(head); err != nil {
+		return nil, err
+	}
 	b := make([]byte, seen.Size())
-	if _, err := io.ReadFull(in, b); err != nil {
+	if _, err := io.ReadFull(in, b[copy(b, head):]); err != nil {
 		return nil, err
 	}
 	h, err := Parse(b, o)

@@ -63,14 +63,8 @@ func Parse(b []byte, o Options) (*Hive, error) {
 	if int64(len(b)) > o.maxSize() {
 		return nil, tooLarge(o)
 	}
-	if len(b) < 4 {
-		return nil, ErrNotHive
-	}
 	if len(b) < baseSize {
-		if string(b[:4]) != "regf" {
-			return nil, ErrNotHive
-		}
-		return nil, &FormatError{int64(len(b)), "the file ends within its header: it is cut off"}
+		return nil, short(b)
 	}
 	if err := checkBase(b); err != nil {
 		return nil, err
@@ -89,6 +83,14 @@ func Parse(b []byte, o Options) (*Hive, error) {
 		return nil, err
 	}
 	return h, nil
+}
+
+// short is the error of a file that has no room for a header.
+func short(b []byte) error {
+	if len(b) < 4 || string(b[:4]) != "regf" {
+		return ErrNotHive
+	}
+	return &FormatError{int64(len(b)), "the file ends within its header: it is cut off"}
 }
 
 func tooLarge(o Options) error {
@@ -160,6 +162,9 @@ func (h *Hive) open(path string) (key, error) {
 func within(path string, err error) error {
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	if len(registry.Split(path)) == 0 {
+		return fmt.Errorf("the root key: %w", err)
 	}
 	return fmt.Errorf("key %q: %w", path, err)
 }

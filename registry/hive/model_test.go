@@ -142,7 +142,7 @@ func TestAHiveIsWhatWasDoneToIt(t *testing.T) {
 			"create": func(t *rapid.T) {
 				path := registry.Join(drawKey(t), drawPath.Draw(t, "path"))
 				if strings.Count(path, `\`) > 30 {
-					t.Skip("deep enough")
+					return // deep enough
 				}
 				must(t, h.Create(path))
 				m.create(path)
@@ -172,7 +172,7 @@ func TestAHiveIsWhatWasDoneToIt(t *testing.T) {
 				path := drawKey(t)
 				values := m.keys[path].values
 				if len(values) == 0 {
-					t.Skip("no value")
+					return // no value
 				}
 				name := rapid.SampledFrom(slices.Sorted(maps.Keys(values))).Draw(t, "name")
 				must(t, h.Delete(path, name))
@@ -181,7 +181,7 @@ func TestAHiveIsWhatWasDoneToIt(t *testing.T) {
 			"delete a key": func(t *rapid.T) {
 				path := drawKey(t)
 				if path == "" {
-					t.Skip("the root stays")
+					return // the root stays
 				}
 				must(t, h.DeleteKey(path))
 				m.deleteKey(path)

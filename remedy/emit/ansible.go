@@ -39,7 +39,7 @@ func writeAnsible(to For, s script) ([]File, error) {
 		}
 		b.WriteString(task)
 	}
-	return []File{{name, 0o644, []byte(b.String())}}, nil
+	return []File{{name, false, []byte(b.String())}}, nil
 }
 
 // task writes one task; each argument is a line.

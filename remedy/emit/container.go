@@ -37,7 +37,7 @@ func writeKubernetes(_ For, s script) ([]File, error) {
 	for _, c := range s.changes {
 		text += fmt.Sprintf("        - name: %s\n          value: %s\n", c.object, yamlString(c.to.Data))
 	}
-	return []File{{name, 0o644, []byte(text)}}, nil
+	return []File{{name, false, []byte(text)}}, nil
 }
 
 // writeDocker writes a script in place of docker run, and an override for compose.
@@ -57,8 +57,8 @@ func writeDocker(_ For, s script) ([]File, error) {
 	}
 	run.WriteString(" \\\n  \"$@\"\n")
 	return []File{
-		{"docker-run.sh", 0o755, []byte(run.String())},
-		{"compose.portroom.yaml", 0o644, []byte(compose.String())},
+		{"docker-run.sh", true, []byte(run.String())},
+		{"compose.portroom.yaml", false, []byte(compose.String())},
 	}, nil
 }
 

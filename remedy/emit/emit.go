@@ -10,7 +10,6 @@ package emit
 
 import (
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -62,9 +61,9 @@ type For struct {
 
 // A File is one to be written.
 type File struct {
-	Name string // below the folder, with slashes
-	Mode fs.FileMode
-	Data []byte
+	Name       string // below the folder, with slashes
+	Executable bool
+	Data       []byte
 }
 
 // restoreDir is the folder of the counterparts.

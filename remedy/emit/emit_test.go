@@ -147,7 +147,10 @@ func TestEveryFormatHoldsThePlanAndTheWayBack(t *testing.T) {
 					if half := len(files) / 2; i < half && files[half+i].Name != "restore/"+file.Name {
 						t.Errorf("the counterpart of %s is %s", file.Name, files[half+i].Name)
 					}
-					name := fmt.Sprintf("%s/%s %04o", f, file.Name, file.Mode)
+					name := fmt.Sprintf("%s/%s", f, file.Name)
+					if file.Executable {
+						name += " executable"
+					}
 					got.Files = append(got.Files, txtar.File{Name: name, Data: readable(t, file.Data)})
 				}
 			}

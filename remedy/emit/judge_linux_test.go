@@ -32,7 +32,7 @@ func files(t *testing.T, f emit.Format, c int) string {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, file.Data, file.Mode); err != nil {
+		if err := os.WriteFile(path, file.Data, map[bool]os.FileMode{false: 0o644, true: 0o755}[file.Executable]); err != nil {
 			t.Fatal(err)
 		}
 	}

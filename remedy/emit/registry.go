@@ -72,7 +72,7 @@ func writeReg(to For, s script) ([]File, error) {
 		f.Form = regtext.Form{} // what ANSI cannot hold
 		data, err = f.Print()
 	}
-	return []File{{"portroom.reg", 0o644, data}}, err
+	return []File{{"portroom.reg", false, data}}, err
 }
 
 // writeCmd writes a batch file. It stops at the first step that fails.
@@ -95,7 +95,7 @@ func writeCmd(_ For, s script) ([]File, error) {
 			return nil, fmt.Errorf("%q cannot be written in a batch file, whose code page is not known: use %s or %s", r, Reg, PowerShell)
 		}
 	}
-	return []File{{"portroom.cmd", 0o644, []byte(b.String())}}, nil
+	return []File{{"portroom.cmd", false, []byte(b.String())}}, nil
 }
 
 func cmdLine(c change) (string, error) {
@@ -171,7 +171,7 @@ func writePowerShell(_ For, s script) ([]File, error) {
 	if s.needsRestart() {
 		b.WriteString("Write-Output 'Restart the system: it acts from then on.'" + eol)
 	}
-	return []File{{"portroom.ps1", 0o644, []byte(b.String())}}, nil
+	return []File{{"portroom.ps1", false, []byte(b.String())}}, nil
 }
 
 func shellLine(c change) (string, error) {

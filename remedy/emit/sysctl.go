@@ -23,7 +23,7 @@ func writeSysctl(to For, s script) ([]File, error) {
 		for _, c := range s.changes {
 			text += reason(c) + c.object + "=" + c.to.Data + "\n"
 		}
-		return []File{{"portroom.sysctl.conf", 0o644, []byte(text)}}, nil
+		return []File{{"portroom.sysctl.conf", false, []byte(text)}}, nil
 	}
 	use := []string{
 		"sysctl -p " + sysctlName + " sets it now, and this file in /etc/sysctl.d at each start.",
@@ -35,7 +35,7 @@ func writeSysctl(to For, s script) ([]File, error) {
 	for _, c := range s.changes {
 		text += reason(c) + c.object + " = " + c.to.Data + "\n"
 	}
-	return []File{{sysctlName, 0o644, []byte(text)}}, nil
+	return []File{{sysctlName, false, []byte(text)}}, nil
 }
 
 // reason is the comment above a line, "" for none.
@@ -82,7 +82,7 @@ func writeLaunchd(s script) ([]File, error) {
 		b.WriteString("</string>\n")
 	}
 	b.WriteString("\t</array>\n</dict>\n</plist>\n")
-	return []File{{launchdLabel + ".plist", 0o644, []byte(b.String())}}, nil
+	return []File{{launchdLabel + ".plist", false, []byte(b.String())}}, nil
 }
 
 // writeSystemd writes a unit that runs once at each start.
@@ -108,7 +108,7 @@ func writeSystemd(_ For, s script) ([]File, error) {
 		fmt.Fprintf(&b, "ExecStart=sysctl -w \"%s\"\n", unitEscape(c.object+"="+c.to.Data))
 	}
 	b.WriteString("\n[Install]\nWantedBy=multi-user.target\n")
-	return []File{{name, 0o644, []byte(b.String())}}, nil
+	return []File{{name, false, []byte(b.String())}}, nil
 }
 
 // unitEscape keeps systemd from reading specifiers, variables, quotes and escapes

@@ -139,7 +139,13 @@ func (f *Facts) unreserved() port.Set {
 func (f *Facts) Fix(names []string) ([]Assignment, error) {
 	s := f.Settings
 	var out []Assignment
-	for _, name := range names {
+	if slices.Contains(names, TakeOver) && s.Timestamps == 0 {
+		names = append(slices.Clone(names), RestoreTimestamps) // it does nothing without
+	}
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			continue
+		}
 		a := Assignment{Remedy: name}
 		switch name {
 		case WidenRange:

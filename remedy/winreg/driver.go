@@ -84,7 +84,7 @@ func (d *Driver) open() error {
 			return err
 		}
 	}
-	s, err := d.Source.Open()
+	s, err := d.Open()
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,7 @@ func main() {
 	load.Child()
 	bareChild()
 	hiveChild()
+	connectChild()
 	os.Exit(run(os.Args[1:]))
 }
 

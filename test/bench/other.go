@@ -14,6 +14,8 @@ func bareChild() {}
 
 func hiveChild() {}
 
+func connectChild() {}
+
 func measure(context.Context, options) ([]result, error) {
 	return nil, fmt.Errorf("the bench measures Linux only, this is %s", runtime.GOOS)
 }

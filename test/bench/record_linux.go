@@ -28,8 +28,8 @@ const (
 	recordSpan     = time.Minute
 )
 
-// rowR measures what the flight recorder takes of a processor.
-func (b *bench) rowR(ctx context.Context) error {
+// rowO measures what the flight recorder takes of a processor.
+func (b *bench) rowO(ctx context.Context) error {
 	kept, before, rate, span := recordKept, recordBefore, recordRate, recordSpan
 	if b.quick {
 		kept, before, rate, span = kept/10, before/10, rate/10, span/6
@@ -112,7 +112,7 @@ func (b *bench) rowR(ctx context.Context) error {
 		mean += n / len(sockets)
 	}
 	share := (used - first).Seconds() / span.Seconds() * 100
-	b.add("r", fmt.Sprintf("%d sockets, %d connects a second, recorded for %v", mean, rate, span),
+	b.add("o", fmt.Sprintf("%d sockets, %d connects a second, recorded for %v", mean, rate, span),
 		command{name: "portroom record, processor time"}, samples{{wall: used - first, peakKiB: peak}}, command{}, nil, "A < 1 % of a processor, 50 MiB",
 		func(r result) bool { return share < 1 && r.PeakKiB <= 50<<10 },
 		fmt.Sprintf("%.2f %% of one processor; a sample every %.1f s", share, sum.Last.Sub(sum.First).Seconds()/float64(max(1, sum.Samples-1))))

@@ -19,7 +19,7 @@ import (
 )
 
 // rowNames are the rows in the order of the table.
-var rowNames = []string{"a", "b", "g", "c1", "c2", "d", "e", "f", "h1", "h2", "i", "j1", "j2", "r"}
+var rowNames = []string{"a", "b", "g", "c1", "c2", "d", "e", "f", "h1", "h2", "i", "j1", "j2", "k", "l", "m", "n", "o"}
 
 // sizes are how large the populations are.
 type sizes struct {
@@ -99,7 +99,11 @@ func measure(ctx context.Context, o options) (_ []result, err error) {
 		{"i", b.rowI, true},
 		{"j1", b.rowJ1, true},
 		{"j2", b.rowJ2, true},
-		{"r", b.rowR, true},
+		{"k", b.rowK, true},
+		{"l", b.rowL, true},
+		{"m", b.rowM, true},
+		{"n", b.rowN, true},
+		{"o", b.rowO, true},
 	} {
 		if !o.wants(row.name) {
 			continue

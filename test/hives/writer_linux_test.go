@@ -6,7 +6,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/portroom/portroom/registry/hive"
 	"github.com/portroom/portroom/test/hivex"
@@ -139,6 +142,12 @@ func (m *model) compare(t *testing.T, path string) (lines int) {
 	if err := f.Check(); err != nil {
 		t.Errorf("our own check: %v", err)
 	}
+	// None of the judges looks names up as Windows does, by halving.
+	for _, k := range Walk(t, f) {
+		if !slices.IsSortedFunc(k.Subkeys, capitals) {
+			t.Errorf("the keys below %q are not sorted: %q", k.Names, k.Subkeys)
+		}
+	}
 	for _, j := range m.judges() {
 		lines += j.Compare(t, path, want)
 	}
@@ -157,4 +166,10 @@ func TestTheJudgesSeeTheHiveOfTheBench(t *testing.T) {
 	for _, j := range Judges[:2] {
 		t.Logf("%s says %d lines", j.Name, j.Compare(t, path, want))
 	}
+}
+
+// capitals orders names as Windows does: by the UTF-16 of their capitals.
+func capitals(a, b string) int {
+	units := func(s string) []uint16 { return utf16.Encode([]rune(strings.ToUpper(s))) }
+	return slices.Compare(units(a), units(b))
 }

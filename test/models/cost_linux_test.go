@@ -14,7 +14,6 @@ import (
 
 	"github.com/portroom/portroom/model"
 	"github.com/portroom/portroom/port"
-	"github.com/portroom/portroom/test/load"
 )
 
 // A filling is what connect() cost while a range filled up.
@@ -45,7 +44,7 @@ func (h how) String() string {
 }
 
 // fill takes every port of the range.
-func fill(n *load.Netns, r port.Range, h how) (f filling, err error) {
+func fill(n *space, r port.Range, h how) (f filling, err error) {
 	f.ports = r.Len()
 	err = n.Do(func() error {
 		listener, err := listen(server)
@@ -163,7 +162,7 @@ func TestTheCostOfASearchIsThatOfThePortsItLooksAt(t *testing.T) {
 		{port.Range{First: 30000, Last: 38191}, how{}},
 	} {
 		r := row.ports
-		f, err := fill(newHost(t, "tcp_tw_reuse=0", "ip_local_port_range="+r.String()), r, row.how)
+		f, err := fill(newSpace(t, "tcp_tw_reuse=0", "ip_local_port_range="+r.String()), r, row.how)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,7 +211,7 @@ func TestTheCostOfASearchIsThatOfThePortsItLooksAt(t *testing.T) {
 func churn(t *testing.T, base, perPort float64) {
 	const rounds = 400
 	r := port.Range{First: 30000, Last: 33999}
-	n := newHost(t, "tcp_tw_reuse=0", "ip_local_port_range="+r.String())
+	n := newSpace(t, "tcp_tw_reuse=0", "ip_local_port_range="+r.String())
 	for _, share := range []float64{0.25, 0.6, 0.9} {
 		held := int(share * float64(r.Len()))
 		var costs []time.Duration
@@ -288,7 +287,7 @@ func reset(ends [2]int) {
 // With IP_LOCAL_PORT_RANGE, since 6.8, there is no knee, in the kernel and in the model.
 func TestAWindowHasNoKnee(t *testing.T) {
 	r := port.Range{First: 30000, Last: 38191}
-	f, err := fill(newHost(t, "tcp_tw_reuse=0", "ip_local_port_range="+r.String()), r, how{window: true})
+	f, err := fill(newSpace(t, "tcp_tw_reuse=0", "ip_local_port_range="+r.String()), r, how{window: true})
 	if err != nil {
 		t.Fatal(err)
 	}

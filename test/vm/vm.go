@@ -46,10 +46,11 @@ func Run(ctx context.Context, o Options) (string, error) {
 	if o.Output != nil {
 		out = io.MultiWriter(&console, o.Output)
 	}
-	// TCG, q35: KVM and -M microvm are not everywhere, this is.
+	// TCG, q35: KVM and -M microvm are not everywhere, this is. no_timer_check: on a busy
+	// machine the kernel may find that its timer does not tick, and panic.
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64",
 		"-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", fmt.Sprint(o.Memory), "-smp", "1", "-no-reboot",
-		"-kernel", o.Kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet panic=-1 rdinit=/init",
+		"-kernel", o.Kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet panic=-1 no_timer_check rdinit=/init",
 		"-nodefaults", "-serial", "stdio", "-display", "none")
 	cmd.Stdout, cmd.Stderr = out, out
 	err = cmd.Run()

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -72,10 +73,17 @@ func record(t *testing.T, p *wine.Prefix, excluded string) {
 	}
 }
 
-// populate makes seven connections, three TIME_WAIT, a listener within the range
-// and two UDP sockets.
-func populate(t *testing.T, n *load.Netns) {
+// A population is the sockets of a namespace: seven connections, three TIME_WAIT, a
+// listener within the range and two UDP sockets.
+type population struct {
+	ns     *load.Netns
+	server net.Listener
+	born   time.Time // of the TIME_WAIT
+}
+
+func populate(t *testing.T, n *load.Netns) *population {
 	t.Helper()
+	p := &population{ns: n}
 	keep := func(c io.Closer) { t.Cleanup(func() { _ = c.Close() }) }
 	err := n.Do(func() error {
 		var lc net.ListenConfig
@@ -86,30 +94,15 @@ func populate(t *testing.T, n *load.Netns) {
 				return err
 			}
 			keep(l)
-			if at != server {
-				continue
+			p.server = l
+		}
+		for range 7 {
+			c, s, err := p.connect()
+			if err != nil {
+				return err
 			}
-			for i := range 10 {
-				c, err := net.Dial("tcp4", l.Addr().String())
-				if err != nil {
-					return err
-				}
-				s, err := l.Accept()
-				if err != nil {
-					return err
-				}
-				if i < 7 {
-					keep(c)
-					keep(s)
-					continue
-				}
-				// This side closes first and keeps the port.
-				_ = c.(*net.TCPConn).CloseWrite()
-				_, _ = bufio.NewReader(s).ReadByte()
-				_ = s.Close()
-				_, _ = bufio.NewReader(c).ReadByte()
-				_ = c.Close()
-			}
+			keep(c)
+			keep(s)
 		}
 		for range 2 {
 			c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -118,9 +111,63 @@ func populate(t *testing.T, n *load.Netns) {
 			}
 			keep(c)
 		}
-		return nil
+		return p.close3()
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// connect makes a connection and returns its ends, that of the server last.
+func (p *population) connect() (c, s net.Conn, err error) {
+	if c, err = net.Dial("tcp4", p.server.Addr().String()); err != nil {
+		return nil, nil, err
+	}
+	s, err = p.server.Accept()
+	return c, s, err
+}
+
+// close3 leaves three TIME_WAIT.
+func (p *population) close3() error {
+	p.born = time.Now()
+	for range 3 {
+		c, s, err := p.connect()
+		if err != nil {
+			return err
+		}
+		// This side closes first and keeps the port.
+		_ = c.(*net.TCPConn).CloseWrite()
+		_, _ = bufio.NewReader(s).ReadByte()
+		_ = s.Close()
+		_, _ = bufio.NewReader(c).ReadByte()
+		_ = c.Close()
+	}
+	return nil
+}
+
+// renew makes the TIME_WAIT anew if they might not last until a program has looked
+// at them. They last 60 s, which is short on a busy machine.
+func (p *population) renew(t *testing.T) {
+	t.Helper()
+	if time.Since(p.born) < 30*time.Second {
+		return
+	}
+	for {
+		c, err := p.ns.Count()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.TimeWait == 0 {
+			break
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	if err := p.ns.Do(p.close3); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -161,7 +208,7 @@ func TestTheProgramMeasuresRealSockets(t *testing.T) {
 	p, n := host(t)
 	exe := wine.Build(t, "../../cmd/portroom")
 	record(t, p, "     49240       49249     *\r\n")
-	populate(t, n)
+	sockets := populate(t, n)
 	for _, version := range []string{"win10", "win7"} {
 		p.SetVersion(t, version)
 		for _, c := range []struct {
@@ -182,6 +229,7 @@ func TestTheProgramMeasuresRealSockets(t *testing.T) {
 			{"port-outside.txt", 0, []string{"ports", fmt.Sprint(server)}},
 		} {
 			t.Run(version+" "+strings.Join(c.args, " "), func(t *testing.T) {
+				sockets.renew(t)
 				r := p.Run(t, exe, c.args...)
 				if r.Exit != c.status {
 					t.Fatalf("status %d, want %d\n%s%s", r.Exit, c.status, r.Stdout, r.Stderr)
@@ -229,9 +277,10 @@ func TestASharedRangeIsCountedByTuple(t *testing.T) {
 	if err := n.Sysctl("net.ipv4.ip_local_port_range", "49152 49211"); err != nil {
 		t.Fatal(err)
 	}
-	populate(t, n)
+	sockets := populate(t, n)
 	for _, version := range []string{"win10", "win7"} {
 		p.SetVersion(t, version)
+		sockets.renew(t)
 		r := p.Run(t, exe, "room", "127.0.0.1:10001", "--json")
 		want := `"dst": "127.0.0.1:10001",`
 		if version == "win7" { // has no such range
@@ -242,6 +291,63 @@ func TestASharedRangeIsCountedByTuple(t *testing.T) {
 		}
 		if version == "win10" {
 			golden(t, "room-shared.json", r.Stdout)
+		}
+	}
+}
+
+// A running Windows is judged by its sockets and by its settings, and explain weighs
+// an error by both.
+func TestFindingsOfARunningWindows(t *testing.T) {
+	p, n := host(t)
+	exe := wine.Build(t, "../../cmd/portroom")
+	record(t, p, "")
+	const key = `HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters`
+	p.Reg(t, "add", key, "/v", "MaxUserPort", "/t", "REG_DWORD", "/d", "65534", "/f")
+	idle := p.Run(t, exe, "explain", "10055", "--json")
+	if !strings.Contains(idle.Stdout, `"exhaustion": "possible"`) || !strings.Contains(idle.Stdout, `"evidence": "this host does not show it now"`) {
+		t.Errorf("status %d\n%s%s", idle.Exit, idle.Stdout, idle.Stderr)
+	}
+	if err := n.Sysctl("net.ipv4.ip_local_reserved_ports", "1"); err != nil {
+		t.Fatal(err)
+	}
+	err := n.Do(func() error {
+		var lc net.ListenConfig
+		lc.SetMultipathTCP(false)
+		l, err := lc.Listen(t.Context(), "tcp4", fmt.Sprintf("127.0.0.1:%d", server))
+		if err != nil {
+			return err
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		for range last - first + 1 {
+			c, err := net.Dial("tcp4", l.Addr().String())
+			if err != nil {
+				return err
+			}
+			t.Cleanup(func() { _ = c.Close() })
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := p.Run(t, exe, "check")
+	if r.Exit != 2 {
+		t.Errorf("status %d, want 2", r.Exit)
+	}
+	for _, want := range []string{
+		"! PR101 TCP over IPv4 has no port left: connects fail now",
+		"TCP over IPv4: 100 of 100 held (100 ESTABLISHED)",
+		"remedy: widen the dynamic range to 10240–65535: ceiling 0.4/s → 230/s (portroom set dynamicport.tcp4=10240-65535)",
+		"! PR203 MaxUserPort is set: a leftover of an older system",
+	} {
+		if !strings.Contains(r.Stdout, want) {
+			t.Errorf("check does not say %q:\n%s%s", want, r.Stdout, r.Stderr)
+		}
+	}
+	r = p.Run(t, exe, "explain", "WSAENOBUFS")
+	for _, want := range []string{"port exhaustion is likely", "98%  PR101 no source port is left, for whatever destination", "here: TCP over IPv4 has no port left: connects fail now"} {
+		if r.Exit != 0 || !strings.Contains(r.Stdout, want) {
+			t.Errorf("explain does not say %q:\n%s%s", want, r.Stdout, r.Stderr)
 		}
 	}
 }

@@ -220,3 +220,25 @@ func TestWhatIsWrittenForWindowsIsCarriedOut(t *testing.T) {
 		t.Errorf("tcp over ipv4: %s", got)
 	}
 }
+
+// ProgramData lets every user make directories: one that others may write to, or
+// that is theirs, could hold a journal of theirs.
+func TestAStateDirectoryThatOthersMayWriteToIsRefused(t *testing.T) {
+	m := newMachine(t, "win2003")
+	dir := filepath.Join(m.Dir(), "state")
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
+	m.want(3, `C:\state may be written by S-1-1-0, who could change the journal: want a directory of your own`, "set", "MaxUserPort=65534", "--yes", "--state-dir", `C:\state`)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	m.want(0, "change 1 done", "set", "MaxUserPort=65534", "--yes", "--state-dir", `C:\state`)
+	m.want(0, "change 1 done", "set", "MaxUserPort=65533", "--yes", "--state-dir", `C:\made\by\portroom`)
+	if fi, err := os.Stat(filepath.Join(m.Dir(), "made", "by", "portroom")); err != nil || fi.Mode().Perm()&0o007 != 0 { // to Wine, administrators are the group
+		t.Errorf("%v, %v", fi, err)
+	}
+}

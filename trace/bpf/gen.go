@@ -3,4 +3,4 @@
 // and `make generate` makes them again.
 package bpf
 
-//go:generate go tool bpf2go -tags linux -cc clang-14 -strip llvm-strip-14 -target bpfel,bpfeb -type event Trace trace.bpf.c -- -O2 -Wall -Werror -Wno-address-of-packed-member
+//go:generate go tool bpf2go -tags linux -cc clang-14 -strip llvm-strip-14 -target bpfel,bpfeb -type event Trace trace.bpf.c -- -O2 -mcpu=v3 -Wall -Werror -Wno-address-of-packed-member

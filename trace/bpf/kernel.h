@@ -41,6 +41,7 @@ enum bpf_map_type {
 #define IPPROTO_TCP 6
 
 /* include/net/tcp_states.h */
+#define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
 #define TCP_FIN_WAIT1 4
 #define TCP_FIN_WAIT2 5

@@ -3,12 +3,13 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
  * Counts what becomes of outgoing TCP connections, from the one tracepoint that
- * sees all their states, sock:inet_sock_set_state. Two transitions are looked at,
+ * sees all their states, sock:inet_sock_set_state. Three transitions are looked at,
  * the others return at once:
  *
- *   CLOSE → SYN_SENT  connect() is about to look for a port, in the caller's
- *                     context: who it is, from where, to whom;
- *   any → CLOSE       the connection is over; the state it was in says how.
+ *   CLOSE → SYN_SENT        connect() is about to look for a port, in the caller's
+ *                           context: who it is, from where, to whom;
+ *   SYN_SENT → ESTABLISHED  the port is known;
+ *   any → CLOSE             the connection is over; the state it was in says how.
  *
  * A connect() that finds no port goes SYN_SENT → CLOSE within the same call
  * (tcp_v4_connect in net/ipv4/tcp_ipv4.c, tcp_v6_connect in net/ipv6/tcp_ipv6.c).
@@ -81,14 +82,18 @@ struct totals {
 
 /* What a socket is remembered by, from connect() to the end of its TIME_WAIT. */
 struct opened {
-	__u64 cookie; /* 0: not used yet */
-	__u64 born;   /* by clock() */
-	__u64 ended;  /* likewise; 0 while it lives */
+	/*
+	 * 0: not used yet; LIVE and the socket's cookie; when it ended, by clock().
+	 * Whoever connects may be interrupted by another who does, so an entry is taken
+	 * by exchanging this.
+	 */
+	__u64 state;
+	__u64 born; /* by clock() */
 	__u32 row;
 	__u32 write_seq; /* before a port was looked for */
-	__be16 sport;	 /* likewise; in TIME_WAIT the port, in host byte order */
+	__be16 sport;	 /* likewise; once established the port, in host byte order */
 	__u8 bound;	 /* the port came from bind() */
-	__u8 timewait;
+	__u8 known; /* PORT, TIME_WAIT */
 	__u32 pad;
 };
 
@@ -96,7 +101,9 @@ struct opened {
  * Four successive cookies share a set, for they share its cache lines; and so do
  * those that are the size of the array apart.
  */
-#define WAYS 4
+#define PORT 1	    /* sport is the port */
+#define TIME_WAIT 2 /* and the kernel keeps it for 60 s */
+#define WAYS 4 /* a power of two */
 
 struct set {
 	struct opened ways[WAYS];
@@ -126,6 +133,7 @@ struct path {
 #define TIME_WAIT_NS (60 * SECOND) /* TCP_TIMEWAIT_LEN, include/net/tcp.h */
 #define EVENT_GAP (SECOND / 10)	   /* between two events of a flow */
 #define EVENTS_PER_SECOND 1000	   /* of one processor */
+#define LIVE (1ULL << 63)
 #define NO_ROW 0xffffffff
 
 /* The sizes are the loader's to change, see trace.Options; SETS a power of two. */
@@ -133,6 +141,7 @@ struct path {
 #define SETS 65536
 
 const volatile __u32 sets_mask = SETS - 1;
+const volatile __u32 rows_limit = ROWS;
 const volatile __u64 tick_ns = 4000000; /* of the resolution of CLOCK_MONOTONIC_COARSE */
 
 struct {
@@ -142,6 +151,9 @@ struct {
 	__type(value, struct row);
 } rows SEC(".maps");
 
+/* The first row that no flow has had yet. */
+__u32 fresh;
+
 /* Which row a flow has. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -150,7 +162,7 @@ struct {
 	__type(value, __u32);
 } flows SEC(".maps");
 
-/* The rows that no flow has. The reader gives back those it has done with. */
+/* The rows that were given back by the reader, who has done with them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_QUEUE);
 	__uint(max_entries, ROWS);
@@ -287,8 +299,11 @@ static __always_inline __u32 row_of(struct flow *f, __u64 now)
 
 	if (known)
 		return *known;
-	if (bpf_map_pop_elem(&unused, &index))
-		return NO_ROW;
+	if (bpf_map_pop_elem(&unused, &index)) {
+		if (fresh >= rows_limit)
+			return NO_ROW;
+		index = __sync_fetch_and_add(&fresh, 1);
+	}
 	r = bpf_map_lookup_elem(&rows, &index);
 	if (!r)
 		return NO_ROW;
@@ -317,78 +332,94 @@ static __always_inline struct set *set_of(__u64 cookie)
 }
 
 /* rank says how much is lost when an entry makes room: 0 for nothing. */
-static __always_inline __u64 rank(struct opened *o, __u64 now)
+static __always_inline __u64 rank(struct opened *o, __u64 state, __u64 now)
 {
-	if (!o->cookie)
+	if (state & LIVE)
+		return LIVE | o->born;
+	if (!state || o->known != TIME_WAIT || now - state > TIME_WAIT_NS)
 		return 0;
-	if (!o->ended)
-		return 1ULL << 63 | o->born;
-	if (!o->timewait || now - o->ended > TIME_WAIT_NS)
-		return 0;
-	return o->ended;
+	return state;
 }
 
-/* room finds an entry for a socket, at the least loss, and counts the loss. */
+/*
+ * room takes an entry for a socket, at the least loss, and counts the loss.
+ * Successive cookies try different entries of their set first.
+ */
 static __always_inline struct opened *room(__u64 cookie, __u64 now, struct totals *t)
 {
 	struct set *s = set_of(cookie);
-	__u64 least = ~0ULL;
 	struct opened *o;
-	__u32 best = 0;
 
 	if (!s)
 		return 0;
-	for (int i = 0; i < WAYS; i++) {
-		__u64 r;
+	for (int attempt = 0; attempt < 3; attempt++) {
+		__u64 least = ~0ULL, seen = 0;
+		__u32 best = 0, row;
 
-		o = &s->ways[i];
-		if (o->cookie == cookie)
-			return o;
-		r = rank(o, now);
-		if (r < least) {
-			least = r;
-			best = i;
+		for (int i = 0; i < WAYS; i++) {
+			__u32 way = (cookie + i) & (WAYS - 1);
+			__u64 state, r;
+
+			o = &s->ways[way];
+			state = *(volatile __u64 *)&o->state;
+			r = rank(o, state, now);
+			if (r < least) {
+				least = r;
+				seen = state;
+				best = way;
+			}
+			if (!r)
+				break;
 		}
-	}
-	o = &s->ways[best & (WAYS - 1)];
-	if (least >> 63) {
-		struct row *r = row_at(o->row);
+		o = &s->ways[best & (WAYS - 1)];
+		row = o->row;
+		if (__sync_val_compare_and_swap(&o->state, seen, LIVE | cookie) != seen)
+			continue;
+		if (least & LIVE) {
+			struct row *r = row_at(row);
 
-		add(&t->lost);
-		if (r)
-			add(&r->lost);
-	} else if (least) {
-		add(&t->owners_lost);
+			add(&t->lost);
+			if (r)
+				add(&r->lost);
+		} else if (least) {
+			add(&t->owners_lost);
+		}
+		return o;
 	}
-	return o;
+	add(&t->lost);
+	return 0;
 }
 
-static __always_inline void opening(struct sock *sk, struct totals *t)
+static __always_inline void opening(struct sock *sk)
 {
 	struct sock_common *skc = &sk->__sk_common;
 	__u64 cookie = bpf_get_socket_cookie(sk);
 	__u64 now = clock();
-	struct opened *o = room(cookie, now, t);
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct task_struct *task;
 	struct flow f = {};
+	struct totals *t;
+	struct opened *o;
 	struct row *r;
+	__u32 zero = 0;
 
+	t = bpf_map_lookup_elem(&totals, &zero);
+	if (!t || !tp)
+		return;
 	add(&t->connects);
-	if (!o || !tp)
+	o = room(cookie, now, t);
+	if (!o)
 		return;
 	describe(&f, skc);
 	task = bpf_get_current_task_btf();
 	f.pid = task->tgid;
 	f.cgroup = task->cgroups->dfl_cgrp->kn->id;
-	o->cookie = cookie;
 	o->born = now;
-	o->ended = 0;
 	o->row = row_of(&f, now);
 	o->write_seq = tp->write_seq;
 	o->sport = tp->inet_conn.icsk_inet.inet_sport;
 	o->bound = skc->skc_num != 0;
-	o->timewait = 0;
+	o->known = 0;
 	r = row_at(o->row);
 	if (r)
 		add(&r->connects);
@@ -481,7 +512,9 @@ static __always_inline void ended(struct sock *sk, struct tcp_sock *tp, int from
 	/* tcp_time_wait() has made the entry by now; a reset leaves none. */
 	if ((from == TCP_FIN_WAIT2 || from == TCP_CLOSING) && !sk->sk_err) {
 		o->sport = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
-		o->timewait = 1;
+		o->known = TIME_WAIT;
+	} else {
+		o->known = 0;
 	}
 	if (!r)
 		return;
@@ -497,25 +530,52 @@ static __always_inline void ended(struct sock *sk, struct tcp_sock *tp, int from
 		add(&r->aborted);
 }
 
-static __always_inline void closing(struct sock *sk, int from, __u64 cookie, struct totals *t)
+/* followed finds the entry of a socket that was seen to connect. */
+static __always_inline struct opened *followed(__u64 cookie)
 {
 	struct set *s = set_of(cookie);
-	struct tcp_sock *tp;
-	struct opened *o;
-	struct row *r;
-	__u64 now;
 
 	if (!s)
-		return;
+		return 0;
 	for (int i = 0; i < WAYS; i++) {
-		o = &s->ways[i];
-		if (o->cookie == cookie)
-			goto found;
+		struct opened *o = &s->ways[(cookie + i) & (WAYS - 1)];
+
+		if (o->state == (LIVE | cookie))
+			return o;
 	}
-	return;
-found:
+	return 0;
+}
+
+/*
+ * established notes the port. The end of the connection, at which it would be soon
+ * enough, is not always seen: the kernel runs no program within itself, and closes
+ * sockets in interrupts.
+ */
+static __always_inline void established(struct sock *sk, __u64 cookie)
+{
+	struct opened *o = followed(cookie);
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	if (!o || !tp)
+		return;
+	o->sport = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
+	o->known = PORT;
+}
+
+static __always_inline void closing(struct sock *sk, int from, __u64 cookie)
+{
+	struct opened *o = followed(cookie);
+	struct tcp_sock *tp;
+	struct totals *t;
+	struct row *r;
+	__u32 zero = 0;
+	__u64 now;
+
+	if (!o)
+		return;
+	t = bpf_map_lookup_elem(&totals, &zero);
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (o->ended || !tp)
+	if (!t || !tp)
 		return;
 	now = clock();
 	r = row_at(o->row);
@@ -523,32 +583,28 @@ found:
 		unanswered(tp, o, r, t, now);
 	else
 		ended(sk, tp, from, o, r, t, now);
-	o->ended = now;
+	o->state = now; /* last: from here on it may be taken */
 }
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(set_state, struct sock *sk, int from, int to)
 {
-	struct totals *t;
-	__u64 cookie = 0;
-	__u32 zero = 0;
+	__u64 cookie;
 
-	if (to == TCP_CLOSE) {
-		/* Whoever was not seen to connect has none, or one that is not known. */
-		cookie = sk->__sk_common.skc_cookie.counter;
-		if (!cookie)
-			return 0;
-	} else if (to != TCP_SYN_SENT || from != TCP_CLOSE) {
+	if (to == TCP_SYN_SENT) {
+		if (from == TCP_CLOSE && sk->sk_protocol == IPPROTO_TCP)
+			opening(sk);
 		return 0;
 	}
-	if (sk->sk_protocol != IPPROTO_TCP)
+	if (to != TCP_CLOSE && (to != TCP_ESTABLISHED || from != TCP_SYN_SENT))
 		return 0;
-	t = bpf_map_lookup_elem(&totals, &zero);
-	if (!t)
+	/* Whoever was not seen to connect has none, or one that is not known. */
+	cookie = sk->__sk_common.skc_cookie.counter;
+	if (!cookie || sk->sk_protocol != IPPROTO_TCP)
 		return 0;
-	if (cookie)
-		closing(sk, from, cookie, t);
+	if (to == TCP_CLOSE)
+		closing(sk, from, cookie);
 	else
-		opening(sk, t);
+		established(sk, cookie);
 	return 0;
 }

@@ -61,14 +61,13 @@ type TraceSet struct {
 	_    structs.HostLayout
 	Ways [4]struct {
 		_        structs.HostLayout
-		Cookie   uint64
+		State    uint64
 		Born     uint64
-		Ended    uint64
 		Row      uint32
 		WriteSeq uint32
 		Sport    uint16
 		Bound    uint8
-		Timewait uint8
+		Known    uint8
 		Pad      uint32
 	}
 }
@@ -104,6 +103,8 @@ const (
 	TraceMapUnused    = "unused"
 	TraceProgSetState = "set_state"
 	TraceVarEventType = "event_type"
+	TraceVarFresh     = "fresh"
+	TraceVarRowsLimit = "rows_limit"
 	TraceVarSetsMask  = "sets_mask"
 	TraceVarTickNs    = "tick_ns"
 )
@@ -172,6 +173,8 @@ type TraceMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type TraceVariableSpecs struct {
 	EventType *ebpf.VariableSpec `ebpf:"event_type"`
+	Fresh     *ebpf.VariableSpec `ebpf:"fresh"`
+	RowsLimit *ebpf.VariableSpec `ebpf:"rows_limit"`
 	SetsMask  *ebpf.VariableSpec `ebpf:"sets_mask"`
 	TickNs    *ebpf.VariableSpec `ebpf:"tick_ns"`
 }
@@ -224,6 +227,8 @@ func (m *TraceMaps) Close() error {
 // It can be passed to LoadTraceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type TraceVariables struct {
 	EventType *ebpf.Variable `ebpf:"event_type"`
+	Fresh     *ebpf.Variable `ebpf:"fresh"`
+	RowsLimit *ebpf.Variable `ebpf:"rows_limit"`
 	SetsMask  *ebpf.Variable `ebpf:"sets_mask"`
 	TickNs    *ebpf.Variable `ebpf:"tick_ns"`
 }

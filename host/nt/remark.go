@@ -5,20 +5,11 @@ import (
 	"strings"
 )
 
-// A Level is how bad a remark is.
-type Level uint8
-
-// The levels.
-const (
-	Fine Level = iota
-	Warning
-	Critical
-)
-
-// A Remark is one thing that the settings alone say about a system.
+// A Remark is one thing that the settings alone say about a system. How bad it is,
+// and what helps, is for package finding to say.
 type Remark struct {
 	Code  string // stable, for programs
-	Level Level
+	Value string // the name of the value that it is about; "" for none
 	Text  string
 }
 
@@ -44,43 +35,38 @@ var Codes = []string{
 	CodeReserved, CodeExcluded, CodeFewer, CodeAutoReuse, CodePending, CodeUnknownSystem,
 }
 
-// Judge says what the articles would say about these settings, in the order in
-// which it is best read. A range is worth a warning when reserved and excluded
-// ports take warn percent of it, and critical from crit percent on or when they
-// leave nothing.
-//
-// That a system has its default settings is no fault: whether they are enough
-// depends on what it does.
-func (s *Settings) Judge(warn, crit int) []Remark {
+// Remarks are what the articles would say about these settings, in the order in
+// which it is best read.
+func (s *Settings) Remarks() []Remark {
 	var out []Remark
-	add := func(code string, l Level, format string, args ...any) {
-		out = append(out, Remark{code, l, fmt.Sprintf(format, args...)})
+	add := func(code, value, format string, args ...any) {
+		out = append(out, Remark{code, value, fmt.Sprintf(format, args...)})
 	}
 	if s.System.Era == UnknownEra {
-		add(CodeUnknownSystem, Warning, "which Windows this is cannot be told, so neither can what governs its ports")
+		add(CodeUnknownSystem, "", "which Windows this is cannot be told, so neither can what governs its ports")
 	}
 	if len(s.Ranges) > 0 {
-		add(CodeRange, Fine, "%s", s.rangeText())
+		add(CodeRange, "", "%s", s.rangeText())
 	}
-	s.judgeTaken(warn, crit, add)
+	s.taken(add)
 	if s.System.Era != UnknownEra {
-		add(CodeTimeWait, Fine, "%s", s.timeWaitText())
+		add(CodeTimeWait, "", "%s", s.timeWaitText())
 	}
 	for i := range s.Values {
-		s.Values[i].judge(add)
+		s.Values[i].remark(add)
 	}
 	if v := s.Value(TcpNumConnections); v != nil && v.State == Good && len(s.Ranges) > 0 {
 		if free := s.Ranges[0].Len() - s.Ranges[0].Taken; int(*v.Number) < free {
-			add(CodeFewer, Warning, "TcpNumConnections is %d: fewer connections may be open than there are ports (%d)", *v.Number, free)
+			add(CodeFewer, v.Name, "TcpNumConnections is %d: fewer connections may be open than there are ports (%d)", *v.Number, free)
 		}
 	}
 	if s.AutoReuse != nil && s.AutoReuse.On() {
 		if r, err := s.AutoReuse.Range(); err == nil {
-			add(CodeAutoReuse, Fine, "outgoing connections may share the ports %s (AutoReusePortRange): only the same destination needs another port", r)
+			add(CodeAutoReuse, "", "outgoing connections may share the ports %s (AutoReusePortRange): only the same destination needs another port", r)
 		}
 	}
 	if s.RestartPending != nil && *s.RestartPending {
-		add(CodePending, Warning, "the TCP/IP parameters were changed after the last boot: they act from the next one on (KB 196271)")
+		add(CodePending, "", "the TCP/IP parameters were changed after the last boot: they act from the next one on (KB 196271)")
 	}
 	return out
 }
@@ -137,43 +123,32 @@ func perSecond(r *Range) string {
 	return low + " to " + high + " new connections a second"
 }
 
-// judge adds what is wrong with one value.
-func (v *Value) judge(add func(code string, l Level, format string, args ...any)) {
+// remark adds what is wrong with one value.
+func (v *Value) remark(add func(code, value, format string, args ...any)) {
 	found := v.Text
 	if v.Number != nil {
 		found = fmt.Sprint(*v.Number)
 	}
 	switch v.State {
 	case OutOfRange:
-		add(CodeOutOfRange, Warning, "%s is %s, %s (%s)", v.Name, found, v.Note, v.Source)
+		add(CodeOutOfRange, v.Name, "%s is %s, %s (%s)", v.Name, found, v.Note, v.Source)
 	case WrongType:
-		add(CodeWrongType, Warning, "%s is %s (%s)", v.Name, v.Note, v.Source)
+		add(CodeWrongType, v.Name, "%s is %s (%s)", v.Name, v.Note, v.Source)
 	case Malformed:
-		add(CodeMalformed, Warning, "%s: %s (%s)", v.Name, v.Note, v.Source)
+		add(CodeMalformed, v.Name, "%s: %s (%s)", v.Name, v.Note, v.Source)
 	case Leftover:
-		l := Fine
-		if v.Name == MaxUserPort || v.Name == ReservedPorts {
-			l = Warning // whoever set it believes that it acts
-		}
-		add(CodeLeftover, l, "%s is set: %s", v.Name, v.Note)
+		add(CodeLeftover, v.Name, "%s is set: %s", v.Name, v.Note)
 	}
 }
 
-// judgeTaken weighs the ports that are taken out of each range. Families and
-// protocols with the same loss are said once.
-func (s *Settings) judgeTaken(warn, crit int, add func(code string, l Level, format string, args ...any)) {
+// taken says which ports are taken out of each range. Families and protocols with
+// the same loss are said once.
+func (s *Settings) taken(add func(code, value, format string, args ...any)) {
 	said := make(map[string]bool)
 	for i := range s.Ranges {
 		r := &s.Ranges[i]
 		if r.Taken == 0 {
 			continue
-		}
-		l := Fine
-		switch share := 100 * r.Taken / r.Len(); {
-		case share >= crit || r.Taken == r.Len():
-			l = Critical
-		case share >= warn:
-			l = Warning
 		}
 		code, who, whose := CodeReserved, "ReservedPorts", "the range"
 		if s.System.Era == Later {
@@ -186,7 +161,7 @@ func (s *Settings) judgeTaken(warn, crit int, add func(code string, l Level, for
 		}
 		if !said[text] {
 			said[text] = true
-			add(code, l, "%s", text)
+			add(code, "", "%s", text)
 		}
 	}
 }
