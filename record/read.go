@@ -19,7 +19,6 @@ type Record struct {
 	path string
 	db   *sql.DB
 	conn *sql.Conn
-	seen bool // there is a sample
 
 	names    map[int64]named   // of namespaces, by their row
 	process  map[int64]Process // by row

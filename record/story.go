@@ -23,7 +23,7 @@ type Query struct {
 	Label        string // of a namespace
 
 	Top    int // how many pools, the tightest first; 0 for all
-	Points int // into how many parts the time is divided for the curves, as far as there are so many samples; 0 for none
+	Points int // into how many parts the time is divided for the curves, at most; 0 for none
 	Crit   int // percent of the capacity from which a pool is in trouble, 0 for 90
 }
 

@@ -16,7 +16,6 @@ type tracked struct {
 	story   *PoolStory
 	present bool
 	row     poolRow
-	since   int   // the instant from which on row holds
 	seen    int64 // the last sample that named it
 	spell   bool  // in trouble
 	peak    poolRow
@@ -185,7 +184,7 @@ func (t *telling) rank() error {
 		if err := t.peakHolders(p.story); err != nil {
 			return err
 		}
-		t.Story.Pools = append(t.Story.Pools, *p.story)
+		t.Pools = append(t.Pools, *p.story)
 	}
 	return nil
 }
@@ -220,21 +219,21 @@ func (t *telling) peakHolders(p *PoolStory) error {
 // curves goes through the states of the chosen pools again and divides the time into
 // parts.
 func (t *telling) curves() error {
-	if t.Points == 0 || len(t.Story.Pools) == 0 {
+	if t.Points == 0 || len(t.Pools) == 0 {
 		return nil
 	}
-	t.Points = min(t.Points, max(2, t.Samples)) // more parts than samples say nothing more
+	t.Points = t.parts()
 	refused := make(map[int64][]refusedAt)
 	var ids []string
-	for i := range t.Story.Pools {
-		p := &t.Story.Pools[i]
+	for i := range t.Pools {
+		p := &t.Pools[i]
 		refused[p.id] = t.pools[p.id].refused
 		ids = append(ids, fmt.Sprint(p.id))
 	}
 	t.pools = make(map[int64]*tracked)
 	pictures := make(map[int64]*curve)
-	for i := range t.Story.Pools {
-		p := &t.Story.Pools[i]
+	for i := range t.Pools {
+		p := &t.Pools[i]
 		pictures[p.id] = &curve{telling: t, points: make([]Point, t.Points)}
 	}
 	if err := t.states(" AND pool IN ("+strings.Join(ids, ",")+")", func(p *tracked, at int) {
@@ -242,8 +241,8 @@ func (t *telling) curves() error {
 	}); err != nil {
 		return err
 	}
-	for i := range t.Story.Pools {
-		p := &t.Story.Pools[i]
+	for i := range t.Pools {
+		p := &t.Pools[i]
 		c := pictures[p.id]
 		c.to(len(t.instants)-1, nil)
 		for _, f := range refused[p.id] {
@@ -252,6 +251,20 @@ func (t *telling) curves() error {
 		p.Points = c.finish()
 	}
 	return nil
+}
+
+// parts is into how many parts the time is divided: not more than asked for, and such
+// that each has the same number of samples, or the refusals of an even rate would be
+// drawn as a saw.
+func (t *telling) parts() int {
+	interval := t.instants[len(t.instants)-1].interval
+	span := t.Story.Until.Sub(t.Story.Since).Milliseconds()
+	if interval <= 0 || t.Points < 2 {
+		return t.Points
+	}
+	samples := span/interval + 1
+	each := (samples + int64(t.Points) - 1) / int64(t.Points) * interval
+	return int(min(int64(t.Points), span/each+1))
 }
 
 // curve is the curve of a pool while it is drawn, from left to right.

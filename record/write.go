@@ -115,7 +115,7 @@ func (w *writing) lastSettings(id int64) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // Err says what went wrong
 	last := make(map[string]string)
 	for rows.Next() {
 		var name, value string

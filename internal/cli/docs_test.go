@@ -61,7 +61,7 @@ func TestTheJSONPageNamesEveryField(t *testing.T) {
 	for _, v := range []any{poolJSON{}, checkJSON{}, sum{}, portJSON{}, mapJSON{}, settingsJSON{}, versionJSON{},
 		ntSettingsJSON{}, ntRangeJSON{}, ntPoolJSON{}, checkTargetJSON{},
 		changeJSON{}, journalJSON{}, confirmJSON{}, demoJSON{}, explanationJSON{}, logJSON{}, ruleJSON{},
-		planJSON{}, profileJSON{}, simulateJSON{}, refusalJSON{}} {
+		planJSON{}, profileJSON{}, simulateJSON{}, refusalJSON{}, historyJSON{}, momentJSON{}} {
 		fields(reflect.TypeOf(v))
 	}
 	for _, c := range nt.Codes {

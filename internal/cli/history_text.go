@@ -44,7 +44,8 @@ func (a *app) printStory(f *historyFlags, s *record.Story, sum *record.Summary) 
 	st := stampsOf(s)
 	w := &lines{a: a}
 	l, headline := storyHeadline(s)
-	if about := f.about(); about != "" {
+	about := f.about()
+	if about != "" {
 		headline = about + ": " + headline
 	}
 	w.lead(l.sgr(), strings.ToUpper(l.String())+"  ", headline)
@@ -72,7 +73,9 @@ func (a *app) printStory(f *historyFlags, s *record.Story, sum *record.Summary) 
 			w.lead(e.sgr, e.when+"  ", e.text)
 		}
 	}
-	a.remedies(w, s)
+	if l != levelOK || about == "" { // what was wrong elsewhere was not asked for
+		a.remedies(w, s)
+	}
 	return w.flush()
 }
 

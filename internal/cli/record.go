@@ -105,7 +105,7 @@ func (a *app) record(ctx context.Context, f recordFlags) (err error) {
 	// It lives long: rather some more work for the collector than memory that others
 	// miss.
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(30)
 	}
 	if f.db == defaultRecord() {
 		if err := os.MkdirAll(filepath.Dir(f.db), 0o750); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"runtime"
 	"time"
@@ -30,6 +31,7 @@ type measurer struct {
 
 	namespaces []netns.Namespace
 	listed     time.Time // when they were
+	own        bool      // of all namespaces only its own may be entered
 	first      *host.Settings
 }
 
@@ -53,12 +55,16 @@ func (a *app) newMeasurer(ctx context.Context) (*measurer, error) {
 	}
 	if why != nil {
 		m.tracer = nil
-		text := "refused connects are not recorded: " + why.Error()
-		fmt.Fprintln(a.stderr, "portroom:", text)
-		m.events = append(m.events, record.Event{Kind: record.EventTrace, Text: text})
+		m.tell(record.EventTrace, "refused connects are not recorded: "+why.Error())
 	}
 	m.events = append(m.events, record.Event{Kind: record.EventStart, Text: "recording by portroom " + thisVersion().Version})
 	return m, nil
+}
+
+// tell says something on standard error and in the record.
+func (m *measurer) tell(kind, text string) {
+	fmt.Fprintln(m.a.stderr, "portroom:", text)
+	m.events = append(m.events, record.Event{Kind: kind, Text: text})
 }
 
 func (m *measurer) close() error {
@@ -75,7 +81,7 @@ func (m *measurer) list() ([]netns.Namespace, error) {
 		return m.namespaces, nil
 	}
 	var err error
-	if m.a.netns != "" || runtime.GOOS != "linux" {
+	if m.a.netns != "" || m.own || runtime.GOOS != "linux" {
 		m.namespaces, err = m.a.namespaces()
 	} else {
 		m.namespaces, err = netns.All()
@@ -112,6 +118,11 @@ func (m *measurer) measure(ctx context.Context, thorough bool) (*record.Sample, 
 		s.Namespaces = append(s.Namespaces, m.namespace(v, thorough))
 		return nil
 	})
+	if errors.Is(err, fs.ErrPermission) && m.a.netns == "" && !m.own {
+		m.own, m.listed = true, time.Time{}
+		m.tell(record.EventFailed, "only this network namespace is recorded: "+err.Error())
+		return m.measure(ctx, thorough)
+	}
 	if survey.Vanished(err) {
 		m.listed = time.Time{}
 		if len(s.Namespaces) == 0 && m.a.netns == "" {

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 		"nocaps":   nocaps,
 		"cut":      cut,
 		"refuse":   refuse,
+		"incident": incident,
 	})
 }
 

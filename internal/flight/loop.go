@@ -35,12 +35,14 @@ type Loop struct {
 	Now   func() time.Time                           // by default time.Now
 	Sleep func(ctx context.Context, d time.Duration) // until then or until ctx ends
 
-	pace   pace
-	events []record.Event // for the next sample
-	fault  fault
-	kept   []record.Refusal // of samples that could not be written
-	mood   mood
-	urgent bool // the next sample is thorough: something has just become worse
+	pace    pace
+	planned time.Duration  // until the next sample
+	used    time.Duration  // processor time at the end of the last one
+	events  []record.Event // for the next sample
+	fault   fault
+	kept    []record.Refusal // of samples that could not be written
+	mood    mood
+	urgent  bool // the next sample is thorough: something has just become worse
 }
 
 // ThoroughEvery is how often a sample is thorough at most.
@@ -60,6 +62,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		l.Sleep = sleep
 	}
 	l.pace = pace{interval: l.Interval, share: l.MaxCPU}
+	l.planned = l.Interval
 	started := false
 	for ctx.Err() == nil {
 		begun := l.Now()
@@ -80,7 +83,8 @@ func (l *Loop) Run(ctx context.Context) error {
 			started = true
 		}
 		l.alive()
-		l.wait(ctx, begun.Add(l.pace.next()))
+		l.planned = l.pace.next()
+		l.wait(ctx, begun.Add(l.planned))
 	}
 	if !started {
 		return nil
@@ -92,7 +96,11 @@ func (l *Loop) Run(ctx context.Context) error {
 
 // sample measures once and appends.
 func (l *Loop) sample(ctx context.Context, begun time.Time) error {
-	before := l.CPU()
+	before := l.used // what the process took beside the samples counts as well
+	if before == 0 {
+		before = l.CPU()
+	}
+	defer func() { l.used = l.CPU() }()
 	thorough := l.pace.thorough(begun) || l.urgent
 	s, err := l.Measure(ctx, thorough)
 	if err != nil {
@@ -100,7 +108,7 @@ func (l *Loop) sample(ctx context.Context, begun time.Time) error {
 		l.fault.kind = record.EventFailed
 		return err
 	}
-	s.Time, s.Interval = begun, l.pace.next()
+	s.Time, s.Interval = begun, l.planned
 	s.Took = l.CPU() - before
 	l.urgent = !thorough && l.mood.worsens(s)
 	if thorough {
@@ -155,8 +163,8 @@ func (l *Loop) wait(ctx context.Context, until time.Time) {
 		if left <= 0 {
 			return
 		}
-		if left > 10*l.pace.next() { // the clock was set back
-			left = l.pace.next()
+		if left > 2*l.planned { // the clock was set back
+			left = l.planned
 			until = l.Now().Add(left)
 		}
 		if l.AliveEvery > 0 {

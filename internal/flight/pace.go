@@ -17,9 +17,9 @@ type pace struct {
 }
 
 // Of the share that the recorder may take, samples get so much and what makes some of
-// them thorough the rest.
+// them thorough so much. The rest is for what was not foreseen.
 const (
-	forPlain    = 0.7
+	forPlain    = 0.6
 	forThorough = 0.3
 )
 

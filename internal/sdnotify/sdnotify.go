@@ -20,7 +20,7 @@ func Send(state string) error {
 	if err != nil {
 		return fmt.Errorf("tell the service manager %q: %w", state, err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }() // what was sent is sent
 	if _, err = c.Write([]byte(state)); err != nil {
 		return fmt.Errorf("tell the service manager %q: %w", state, err)
 	}

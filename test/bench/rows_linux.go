@@ -19,7 +19,7 @@ import (
 )
 
 // rowNames are the rows in the order of the table.
-var rowNames = []string{"a", "b", "g", "c1", "c2", "d", "e", "f", "h1", "h2", "i", "j1", "j2", "k", "l", "m", "n"}
+var rowNames = []string{"a", "b", "g", "c1", "c2", "d", "e", "f", "h1", "h2", "i", "j1", "j2", "k", "l", "m", "n", "o"}
 
 // sizes are how large the populations are.
 type sizes struct {
@@ -103,6 +103,7 @@ func measure(ctx context.Context, o options) (_ []result, err error) {
 		{"l", b.rowL, true},
 		{"m", b.rowM, true},
 		{"n", b.rowN, true},
+		{"o", b.rowO, true},
 	} {
 		if !o.wants(row.name) {
 			continue

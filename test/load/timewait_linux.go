@@ -20,6 +20,12 @@ import (
 // the system call that sent it returns, so nothing ever sleeps or switches.
 // This makes 22,000 a second and processor, 1,000,000 on two processors in 22 s.
 func (n *Netns) TimeWaits(ctx context.Context, count, dests int) error {
+	return n.TimeWaitsFrom(ctx, count, FirstDest, dests)
+}
+
+// TimeWaitsFrom is TimeWaits with ports counted from another one than FirstDest, for
+// namespaces in which that has a listener.
+func (n *Netns) TimeWaitsFrom(ctx context.Context, count, first, dests int) error {
 	if dests < 1 || dests > MaxDests {
 		return fmt.Errorf("make TIME_WAITs: %d destinations, want 1 to %d", dests, MaxDests)
 	}
@@ -39,7 +45,7 @@ func (n *Netns) TimeWaits(ctx context.Context, count, dests int) error {
 		// connection of another, and the server would be the first to close.
 		var ports []int
 		for p := w; p < dests; p += workers {
-			ports = append(ports, FirstDest+p)
+			ports = append(ports, first+p)
 		}
 		share := count / workers
 		if w < count%workers {
