@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/portroom/portroom/internal/pace"
 	"github.com/portroom/portroom/record"
 )
 
@@ -35,7 +36,8 @@ type Loop struct {
 	Now   func() time.Time                           // by default time.Now
 	Sleep func(ctx context.Context, d time.Duration) // until then or until ctx ends
 
-	pace    pace
+	pace    pace.Pace
+	news    news
 	planned time.Duration  // until the next sample
 	used    time.Duration  // processor time at the end of the last one
 	events  []record.Event // for the next sample
@@ -61,7 +63,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	if l.Sleep == nil {
 		l.Sleep = sleep
 	}
-	l.pace = pace{interval: l.Interval, share: l.MaxCPU}
+	l.pace = pace.Pace{Interval: l.Interval, Share: l.MaxCPU, Every: ThoroughEvery}
 	l.planned = l.Interval
 	started := false
 	for ctx.Err() == nil {
@@ -83,7 +85,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			started = true
 		}
 		l.alive()
-		l.planned = l.pace.next()
+		l.planned = l.pace.Next()
 		l.wait(ctx, begun.Add(l.planned))
 	}
 	if !started {
@@ -101,10 +103,10 @@ func (l *Loop) sample(ctx context.Context, begun time.Time) error {
 		before = l.CPU()
 	}
 	defer func() { l.used = l.CPU() }()
-	thorough := l.pace.thorough(begun) || l.urgent
+	thorough := l.pace.Thorough(begun) || l.urgent
 	s, err := l.Measure(ctx, thorough)
 	if err != nil {
-		l.pace.took(l.CPU()-before, thorough, begun)
+		l.pace.Took(l.CPU()-before, thorough, begun)
 		l.fault.kind = record.EventFailed
 		return err
 	}
@@ -118,7 +120,7 @@ func (l *Loop) sample(ctx context.Context, begun time.Time) error {
 	s.Events = append(append(l.events, l.fault.events(begun)...), s.Events...)
 	err = l.Append(s)
 	took := l.CPU() - before
-	l.pace.took(took, thorough, begun)
+	l.pace.Took(took, thorough, begun)
 	if err != nil {
 		l.fault.kind = record.EventFull
 		// What was refused is known once only.
@@ -126,7 +128,7 @@ func (l *Loop) sample(ctx context.Context, begun time.Time) error {
 		return err
 	}
 	l.kept, l.events = nil, nil
-	if text := l.pace.news(took); text != "" {
+	if text := l.news.of(l.pace.Next(), l.Interval, took, l.MaxCPU); text != "" {
 		l.Log(text)
 		l.events = append(l.events, record.Event{Kind: record.EventInterval, Text: text})
 	}
