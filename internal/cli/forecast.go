@@ -78,14 +78,14 @@ func (a *app) sample(ctx context.Context, apart time.Duration) (*sampling, error
 	if apart == 0 {
 		return nil, nil
 	}
-	s := &sampling{pools: make(map[place]sampledPool), begun: make(map[uint64]time.Time)}
+	s := newSampling()
 	start := time.Now()
 	err := a.survey(ctx, survey.Options{Visit: func(v *survey.View) func(*socket.Socket) {
-		s.begun[v.Namespace.ID] = time.Now()
+		s.begins(v)
 		return func(*socket.Socket) {}
 	}}, func(v *survey.View) error {
 		for _, p := range v.Pools() {
-			s.pools[place{v.Namespace.ID, p.Key}] = sampledPool{openPorts(&p), p.Held - p.Reusable}
+			s.keep(v, &p)
 		}
 		return nil
 	})
@@ -98,6 +98,18 @@ func (a *app) sample(ctx context.Context, apart time.Duration) (*sampling, error
 	case <-time.After(time.Until(start.Add(apart))):
 	}
 	return s, nil
+}
+
+func newSampling() *sampling {
+	return &sampling{pools: make(map[place]sampledPool), begun: make(map[uint64]time.Time)}
+}
+
+// begins notes that a namespace is being measured.
+func (s *sampling) begins(v *survey.View) { s.begun[v.Namespace.ID] = time.Now() }
+
+// keep notes what a pool was found to be.
+func (s *sampling) keep(v *survey.View, p *pool.Pool) {
+	s.pools[place{v.Namespace.ID, p.Key}] = sampledPool{openPorts(p), p.Held - p.Reusable}
 }
 
 // openPorts is how many ports of a pool are held by something else than TIME_WAIT.

@@ -173,7 +173,7 @@ func (a *app) command() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(check, a.explainCommand(), a.roomCommand(), a.poolsCommand(), a.portsCommand(), a.settingsCommand(),
 		a.fixCommand(), a.setCommand(), a.undoCommand(), a.confirmCommand(), a.watchdogCommand(), a.demoCommand(),
-		a.planCommand(), a.simulateCommand(), a.watchCommand(), a.recordCommand(), a.historyCommand(), a.versionCommand())
+		a.planCommand(), a.simulateCommand(), a.watchCommand(), a.topCommand(), a.recordCommand(), a.historyCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = noArgs
