@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -72,6 +73,10 @@ func (a *app) top(ctx context.Context, interval time.Duration) error {
 	m, err := a.newTopMeasurer(interval, scope)
 	if err != nil {
 		return err
+	}
+	// It lives long, unlike what the default is chosen for.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -31,7 +31,7 @@ type topMeasurer struct {
 	samples  []*topSample // the last few seconds, oldest first
 	owners   map[place][]pool.Owner
 	used     time.Duration // of the processor, at the end of the last sample
-	usedAt   time.Time
+	usedAt   time.Time     // zero before the first
 
 	namespaces []netns.Namespace // all there are
 	listed     time.Time         // when they were
@@ -64,7 +64,7 @@ func (a *app) newTopMeasurer(interval time.Duration, scope top.Scope) (*topMeasu
 	m := &topMeasurer{
 		a: a, session: session, asked: make(chan top.Request, 1), request: top.Request{Scope: scope},
 		pace:   pace.Pace{Interval: interval, Share: topShare, Every: topThorough},
-		owners: make(map[place][]pool.Owner), usedAt: time.Now(),
+		owners: make(map[place][]pool.Owner),
 	}
 	if self, err := netns.Self(); err == nil {
 		m.self = self.ID
@@ -111,12 +111,17 @@ func (m *topMeasurer) run(ctx context.Context, send func(*top.Snapshot)) (err er
 }
 
 // cost tells the pace what has been taken since the last sample, this one and the
-// drawing included, and returns which share of one processor that was.
+// drawing included, and returns which share of one processor that was; 0 for the first,
+// which had to set up what all the others use.
 func (m *topMeasurer) cost(begun time.Time, thorough bool) float64 {
 	now, used := time.Now(), processorTime()
 	took, span := used-m.used, now.Sub(m.usedAt)
+	first := m.usedAt.IsZero()
 	m.used, m.usedAt = used, now
 	m.pace.Took(took, thorough && m.thorough(), begun)
+	if first {
+		return 0
+	}
 	return took.Seconds() / max(span.Seconds(), 0.001)
 }
 

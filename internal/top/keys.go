@@ -27,7 +27,7 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 		} else {
 			m.back()
 		}
-	case "esc", "backspace", "left":
+	case "esc", "alt+esc", "backspace", "left":
 		m.back()
 	case "space", "p":
 		m.pause()
@@ -77,7 +77,7 @@ func (m *Model) edit(k tea.KeyPressMsg) {
 	switch k.String() {
 	case "enter":
 		m.typing = false
-	case "esc":
+	case "esc", "alt+esc":
 		m.typing, m.filter = false, m.was
 	case "backspace":
 		if r := []rune(m.filter); len(r) > 0 {

@@ -9,16 +9,25 @@ import (
 	"github.com/portroom/portroom/socket"
 )
 
-// pageHeight is how many lines of a page are on the screen: below the title and a line
-// more, above the keys.
-func (m *Model) pageHeight() int { return max(1, m.height-3) }
+// pageHeight is how many lines of a page are on the screen: below the title, above the
+// keys.
+func (m *Model) pageHeight() int { return max(1, m.height-2-m.gap()) }
+
+// gap is how many empty lines there are below the title.
+func (m *Model) gap() int {
+	if m.height < 14 {
+		return 0
+	}
+	return 1
+}
 
 // pages is the screen with a pool, or with help, scrolled.
 func (m *Model) pages() []string {
 	page := m.page()
 	from := max(0, min(m.scroll, len(page)-m.pageHeight()))
 	to := min(len(page), from+m.pageHeight())
-	lines := append([]string{m.pageTitle(), ""}, page[from:to]...)
+	lines := append([]string{m.pageTitle()}, make([]string, m.gap())...)
+	lines = append(lines, page[from:to]...)
 	keys := m.keys(" esc back  space pause  ? help  q quit", " esc back  q quit", " esc back")
 	if m.mode == help {
 		keys = m.keys(" esc back  q quit", " esc back")
@@ -32,13 +41,16 @@ func (m *Model) pages() []string {
 
 func (m *Model) pageTitle() string {
 	if m.mode == help {
-		return m.paint(bold, m.cut(" portroom top: what it shows, and its keys", m.width))
+		return m.paint(bold, m.fit(m.width, " portroom top: what it shows, and its keys", " what it shows, and its keys"))
 	}
-	name := m.row.Pool.Key.Src.String() + " → " + destination(m.row)
+	src, dst, in := m.row.Pool.Key.Src.String(), destination(m.row), ""
 	if m.shown.Scope.All {
-		name += " in " + namespaceName(m.row.Label, m.row.ID.Netns)
+		in = " in " + namespaceName(m.row.Label, m.row.ID.Netns)
 	}
-	return m.title(name)
+	if !m.row.Pool.Key.Dst.IsValid() {
+		return m.title(dst+in, dst)
+	}
+	return m.title(src+" → "+dst+in, src+" → "+dst, "→ "+dst)
 }
 
 // page is the text of a pool, or of help, in lines.

@@ -119,7 +119,7 @@ func (m *Model) listFoot(f frame) string {
 // above are the lines above the list: where and when, how it stands, what is refused,
 // and what one has to know about the numbers.
 func (m *Model) above() []string {
-	lines := []string{m.title("")}
+	lines := []string{m.title(clean(m.where()))}
 	s := m.shown
 	if s == nil {
 		return lines
@@ -137,15 +137,19 @@ func (m *Model) above() []string {
 	return lines
 }
 
-// title says where and when.
-func (m *Model) title(of string) string {
+// where is what is measured.
+func (m *Model) where() string {
+	if m.shown == nil {
+		return ""
+	}
+	return m.shown.Where
+}
+
+// title says of what, in as many words as fit, and when.
+func (m *Model) title(of ...string) string {
 	s := m.shown
 	if s == nil {
 		return m.paint(bold, m.cut(" portroom top", m.width))
-	}
-	where := clean(s.Where)
-	if of == "" {
-		of = where
 	}
 	pace := "every " + interval(s.Every)
 	clock := s.At.Format("15:04:05")
@@ -155,9 +159,16 @@ func (m *Model) title(of string) string {
 	if m.asked.Scope != s.Scope {
 		clock = "measuring …"
 	}
-	cost := fmt.Sprintf("%s of a core", percent(s.Share))
-	left := m.fit(m.width-width(clock)-2, " portroom top  "+of, " "+of)
-	for _, right := range []string{cost + "  " + pace + "  " + clock + " ", pace + "  " + clock + " ", clock} {
+	cost := ""
+	if s.Share > 0 {
+		cost = percent(s.Share) + " of a core  "
+	}
+	ways := []string{" portroom top  " + of[0]}
+	for _, o := range of {
+		ways = append(ways, " "+o)
+	}
+	left := m.fit(m.width-width(clock)-1, ways...)
+	for _, right := range []string{cost + pace + "  " + clock + " ", pace + "  " + clock + " ", clock} {
 		if width(left)+width(right)+1 <= m.width {
 			return m.paint(bold, m.ends(m.width, left, right))
 		}
@@ -228,10 +239,10 @@ func (m *Model) refusals() string {
 
 // chooser is the screen with the namespaces.
 func (m *Model) chooser() []string {
-	lines := []string{m.title(""), m.paint(bold, m.cut(" which network namespace?", m.width))}
+	lines := []string{m.title(clean(m.where())), m.paint(bold, m.cut(" which network namespace?", m.width))}
 	list := m.choices()
 	first := m.firstChoice()
-	for i := first; i < min(len(list), first+m.pageHeight()); i++ {
+	for i := first; i < min(len(list), first+m.choiceHeight()); i++ {
 		text := m.pad(list[i].name, max(1, m.width-2), false)
 		if i == m.choice {
 			lines = append(lines, m.glyphs().marker+m.paint(inverse, text))
@@ -243,7 +254,9 @@ func (m *Model) chooser() []string {
 }
 
 // firstChoice is the first namespace on the screen.
-func (m *Model) firstChoice() int { return max(0, m.choice-m.pageHeight()+1) }
+func (m *Model) firstChoice() int { return max(0, m.choice-m.choiceHeight()+1) }
+
+func (m *Model) choiceHeight() int { return max(1, m.height-3) }
 
 func (m *Model) keys(ways ...string) string {
 	text := m.fit(m.width, ways...)

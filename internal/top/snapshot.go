@@ -111,7 +111,7 @@ type Request struct {
 type Snapshot struct {
 	At      time.Time
 	Every   time.Duration // until the next
-	Share   float64       // of one processor, taken by this program since the last
+	Share   float64       // of one processor, taken by this program since the last; 0 for the first
 	Sockets int           // with a port of the range
 	Scope   Scope
 	Where   string // what Scope is called: "network namespace web1"

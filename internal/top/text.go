@@ -58,7 +58,7 @@ func destination(r *Row) string {
 	if k := r.Pool.Key; k.Dst.IsValid() {
 		return k.Dst.String()
 	}
-	return "any, " + r.Pool.Key.Proto.String()
+	return r.Pool.Key.Proto.String() + " from " + r.Pool.Key.Src.String()
 }
 
 func namespaceName(label string, id uint64) string {
