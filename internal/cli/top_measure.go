@@ -118,10 +118,10 @@ func (m *topMeasurer) cost(begun time.Time, thorough bool) float64 {
 	took, span := used-m.used, now.Sub(m.usedAt)
 	first := m.usedAt.IsZero()
 	m.used, m.usedAt = used, now
-	m.pace.Took(took, thorough && m.thorough(), begun)
 	if first {
 		return 0
 	}
+	m.pace.Took(took, thorough && m.thorough(), begun)
 	return took.Seconds() / max(span.Seconds(), 0.001)
 }
 

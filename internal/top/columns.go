@@ -37,7 +37,7 @@ func (m *Model) columns() []column {
 			longest[c] = max(longest[c], width(c.cell(&m.rows[i])))
 		}
 	}
-	src.width, ns.width, who.width = min(longest[&src], 39), min(longest[&ns], 24), min(longest[&who], 32)
+	src.width, ns.width, who.width = min(longest[&src], 39), min(longest[&ns], max(10, min(m.width/6, 24))), min(longest[&who], 32)
 	dst.width = min(longest[&dst], leastDestination)
 	bar := column{title: "HELD", width: leastBar, order: byTightness}
 	left := column{title: "LEFT", width: 7, right: true, order: byLeft, cell: func(r *Row) string { return r.Left }, sgr: func(r *Row) string { return r.Level.sgr() }}

@@ -133,7 +133,7 @@ func (m *Model) open() {
 		m.selected, m.moved = r.ID, true
 		id := r.ID
 		m.ask(Request{m.asked.Scope, &id})
-	case m.mode == namespaces:
+	case m.mode == namespaces && len(m.choices()) > 0:
 		scope := m.choices()[m.choice].scope
 		m.mode, m.filter = pools, ""
 		m.cursor, m.moved, m.top = 0, false, 0

@@ -142,8 +142,11 @@ func (m *Model) facts(w int) []string {
 // scale is the line below a bar: where the knee is and where the limit.
 func (m *Model) scale(r *Row, w int) string {
 	p := &r.Pool
+	if w < 1 || p.Capacity <= 0 {
+		return ""
+	}
 	knee, limit := "knee "+strconv.Itoa(p.Knee), "limit "+strconv.Itoa(p.Capacity)
-	at := 1 + p.Knee*(w-1)/max(p.Capacity, 1)
+	at := 1 + p.Knee*(w-1)/p.Capacity
 	if at+width(knee)+1+width(limit) > w+1 {
 		return ""
 	}

@@ -36,13 +36,12 @@ func (m *Model) Screen() string {
 	}
 	lines = lines[:min(len(lines), m.height)]
 	for i := range lines {
+		if m.opt.ASCII {
+			lines[i] = strings.Map(plainRune, lines[i])
+		}
 		lines[i] = m.cut(lines[i], m.width)
 	}
-	text := strings.Join(lines, "\n")
-	if m.opt.ASCII {
-		text = strings.Map(plainRune, text)
-	}
-	return text
+	return strings.Join(lines, "\n")
 }
 
 // plainRune is what stands for a character where there is nothing but ASCII.
