@@ -12,7 +12,7 @@ PACKAGES := iproute2 nftables bsdutils cpio xz-utils qemu-system-x86 ca-certific
             libhivex-bin libwin-hivex-perl reglookup chntpw registry-tools ntfs-3g \
             samba smbclient samba-common-bin \
             chromium util-linux \
-            wine wine64 gcc-mingw-w64-x86-64-win32 systemd procps
+            wine wine64 gcc-mingw-w64-x86-64-win32 systemd procps tmux
 
 .PHONY: build test deps generate kernels race fuzz bench man lint
 

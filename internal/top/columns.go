@@ -3,6 +3,8 @@ package top
 import (
 	"strconv"
 	"strings"
+
+	"github.com/portroom/portroom/socket"
 )
 
 // A column of the list. The one with the bar has no cell.
@@ -40,8 +42,11 @@ func (m *Model) columns() []column {
 	src.width, ns.width, who.width = min(longest[&src], 39), min(longest[&ns], max(10, min(m.width/6, 24))), min(longest[&who], 32)
 	dst.width = min(longest[&dst], leastDestination)
 	bar := column{title: "HELD", width: leastBar, order: byTightness}
-	left := column{title: "LEFT", width: 7, right: true, order: byLeft, cell: func(r *Row) string { return r.Left }, sgr: func(r *Row) string { return r.Level.sgr() }}
+	left := column{title: "LEFT", width: 5, right: true, order: byLeft, cell: func(r *Row) string { return r.Left }, sgr: func(r *Row) string { return r.Level.sgr() }}
 
+	for i := range m.rows {
+		left.width = max(left.width, min(width(m.rows[i].Left), 9))
+	}
 	spare := m.width - 1 - dst.width - 1 - bar.width - 1 - left.width
 	has := make(map[string]bool)
 	add := func(c *column) {
@@ -102,6 +107,8 @@ func rated(r *Row, rate float64) string {
 // refused is how many connects were refused, and with a plus that there are more now.
 func (m *Model) refused(r *Row) string {
 	switch {
+	case r.Pool.Key.Proto != socket.TCP:
+		return "-"
 	case r.Refused == 0 && m.shown != nil && m.shown.Refusals.Unseen != "":
 		return "?"
 	case r.RefusedNow > 0:

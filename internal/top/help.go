@@ -21,7 +21,7 @@ var (
 		{"LEFT", "connects that would succeed now; ≥ marks a lower bound"},
 		{"IN/s OUT/s", "ports taken and given back a second, over the last few seconds"},
 		{"FULL IN", "when the pool is full at the present rate; ~ says from few connections"},
-		{"REFUSED", "connects refused for want of a port since the start; + says that there are more now, ? that they cannot be seen here"},
+		{"REFUSED", "TCP connects refused for want of a port since the start; + says that there are more now, ? that they cannot be seen here"},
 	}
 )
 

@@ -111,11 +111,11 @@ func (m *Model) facts(w int) []string {
 	}
 	say("", fmt.Sprintf("%d of %d held: %d by connections, %d by TIME_WAIT. %s left.", open+timeWait, p.Capacity, open, timeWait, r.Left))
 	if p.Knee > 0 {
-		past := "not reached"
+		past := "is not reached"
 		if p.PastKnee() {
-			past = "passed: each connect searches half the range"
+			past = "is passed: each connect searches half the range"
 		}
-		say("", fmt.Sprintf("Knee at %d: %s. Ceiling %s/s, if connections end at once on this side.", p.Knee, past, perSecond(p.CeilingPerSecond)))
+		say("", fmt.Sprintf("The knee at %d %s. The ceiling is %s/s, if connections end at once on this side.", p.Knee, past, perSecond(p.CeilingPerSecond)))
 	}
 	if r.Rated {
 		say("", fmt.Sprintf("%s ports taken a second, %s given back.", perSecond(r.In), perSecond(r.Out)))
@@ -125,6 +125,8 @@ func (m *Model) facts(w int) []string {
 		say(soon(r), strings.ToUpper(text[:1])+text[1:]+".")
 	}
 	switch ref := &m.shown.Refusals; {
+	case p.Key.Proto != socket.TCP:
+		say("", "Refusals are seen of TCP alone.")
 	case ref.Unseen != "":
 		say("", "Refusals are not seen: "+clean(ref.Unseen)+".")
 	case r.RefusedNow > 0:
@@ -208,7 +210,7 @@ func (m *Model) counted(name string, n, of uint64, w int) string {
 // traced is what is known by having watched the connects.
 func (m *Model) traced(w int) []string {
 	d := m.detail()
-	if d == nil || !d.Traced {
+	if d == nil || !d.Traced || m.row.Pool.Key.Proto != socket.TCP {
 		return nil
 	}
 	since := " since " + d.Since.Format("15:04:05")
@@ -279,12 +281,16 @@ func (m *Model) ports(w int) []string {
 		return append(lines, " measuring …")
 	}
 	var b strings.Builder
-	opt := portmap.Options{Width: max(w-1, 1), Color: m.opt.Color, ASCII: m.opt.ASCII}
+	indent := " "
+	if w <= 31 {
+		indent = "" // it needs 30
+	}
+	opt := portmap.Options{Width: max(w-len(indent), 1), Color: m.opt.Color, ASCII: m.opt.ASCII}
 	if err := portmap.Text(&b, d.Map, d.Range, opt); err != nil {
 		return append(lines, " "+err.Error())
 	}
 	for l := range strings.SplitSeq(strings.TrimRight(b.String(), "\n"), "\n") {
-		lines = append(lines, " "+l)
+		lines = append(lines, indent+l)
 	}
 	return lines
 }

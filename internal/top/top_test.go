@@ -248,7 +248,7 @@ func TestLookingIntoAPool(t *testing.T) {
 	s := shop()
 	s.Detail = look()
 	u.Update(s)
-	u.shows("28229 of 28229 held: 1203 by connections, 27026 by TIME_WAIT. 0 left.", "Knee at 14114: passed",
+	u.shows("28229 of 28229 held: 1203 by connections, 27026 by TIME_WAIT. 0 left.", "The knee at 14114 is passed",
 		"612 ports taken a second, 470 given back.", "Full now.", "7312 connects refused since 11:57:00, 142/s now.",
 		"27810  nginx[4121]  /system.slice/nginx.service", "ESTABLISHED", "TIME_WAIT",
 		"101002  nginx[4121] in nginx.service  7290 refused", "closed by peer", "under 8.0 ms", "16 ms", "33 ms and more",
