@@ -19,7 +19,7 @@ import (
 )
 
 // rowNames are the rows in the order of the table.
-var rowNames = []string{"a", "b", "g", "c1", "c2", "d", "e", "f", "h1", "h2", "i", "j1", "j2", "k", "l", "m", "n", "o"}
+var rowNames = []string{"a", "b", "g", "c1", "c2", "d", "e", "f", "h1", "h2", "i", "j1", "j2", "k", "l", "m", "n", "o", "p"}
 
 // sizes are how large the populations are.
 type sizes struct {
@@ -91,6 +91,7 @@ func measure(ctx context.Context, o options) (_ []result, err error) {
 		{"g", b.rowG, false},
 		{"c1", b.rowC1, false},
 		{"c2", b.rowC2, false},
+		{"p", b.rowP, false},
 		{"d", b.rowD, true},
 		{"e", b.rowE, true},
 		{"f", b.rowF, true},
