@@ -113,3 +113,43 @@ func TestWindowsIsFoundOnAnNTFSVolume(t *testing.T) {
 		})
 	}
 }
+
+// A hive on a volume of Windows is changed and brought back, with the attributes of
+// its file; a Windows that sleeps is left alone.
+func TestAHiveOnAnNTFSVolumeIsSetAndUndone(t *testing.T) {
+	hives := t.TempDir()
+	for _, name := range []string{"system", "software"} {
+		hivex.Fill(t, filepath.Join(hives, name), `HKEY_LOCAL_MACHINE\`+strings.ToUpper(name), read(t, "testdata/windows/xp-home/"+name+".reg"))
+	}
+	v := newVolume(t)
+	const hive = "WINDOWS/system32/config/system"
+	v.write(t, map[string]string{hive: filepath.Join(hives, "system"), "WINDOWS/system32/config/software": filepath.Join(hives, "software")})
+	state := filepath.Join(t.TempDir(), "state")
+	const parametersKey = `ControlSet001\Services\Tcpip\Parameters`
+	run := func(status int, want string, args ...string) {
+		t.Helper()
+		out, problems, got := v.run(t, "rw,permissions", args...)
+		if got != status || !strings.Contains(out+problems, want) {
+			t.Fatalf("%q: status %d, want %d and %q:\n%s%s", args, got, status, want, out, problems)
+		}
+	}
+	path := filepath.Join(v.dir, hive)
+	run(0, "", "chmod", "640", path)
+	run(0, "", "chown", "1234:4321", path)
+	run(0, "change 1 done", "portroom", "set", "MaxUserPort=65534", "--target", "system:"+v.dir, "--state-dir", state, "--yes")
+	run(0, "65534", "hivexget", path, parametersKey, "MaxUserPort")
+	run(0, "640 1234 4321", "stat", "-c", "%a %u %g", path)
+	run(0, "change 1 is undone", "portroom", "undo", "--state-dir", state, "--yes")
+	run(1, "", "hivexget", path, parametersKey, "MaxUserPort")
+	run(0, "640 1234 4321", "stat", "-c", "%a %u %g", path)
+
+	asleep := filepath.Join(t.TempDir(), "hiberfil.sys")
+	if err := os.WriteFile(asleep, append([]byte("hibr"), make([]byte, 8188)...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	v.write(t, map[string]string{"hiberfil.sys": asleep})
+	out, problems, status := v.run(t, "ro", "portroom", "set", "MaxUserPort=65534", "--target", "system:"+v.dir, "--state-dir", state, "--yes")
+	if status != 3 || !strings.Contains(problems, "holds a hibernated Windows") {
+		t.Errorf("status %d: %s%s", status, out, problems)
+	}
+}

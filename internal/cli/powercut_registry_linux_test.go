@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/portroom/portroom/remedy"
 	"github.com/portroom/portroom/test/hivex"
 )
 
@@ -156,10 +157,13 @@ func (d *disk) reset(files string) {
 }
 
 // changes are the states of those in the journal, the latest first.
-func (d *disk) changes() (all []string) {
+func (d *disk) changes() (all []remedy.Status) {
 	d.t.Helper()
-	out, _ := d.run(0, "undo", "--list", "--json")
-	for _, c := range parse[struct{ Changes []struct{ Status string } }](d.t, out).Changes {
+	list, err := remedy.Read(d.state)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, c := range slices.Backward(list) {
 		all = append(all, c.Status)
 	}
 	return all
@@ -237,7 +241,7 @@ func (d *disk) judge(door string, c registryCut, p cutPoint, contents []string) 
 	}
 	changes := d.changes()
 	want := old
-	if slices.Contains(changes, "in force") {
+	if slices.Contains(changes, remedy.InForce) {
 		want = fresh
 	}
 	if c.wounded && changes[0] != "rolled back" {
@@ -250,7 +254,7 @@ func (d *disk) judge(door string, c registryCut, p cutPoint, contents []string) 
 		d.t.Errorf("%s: left beside the registry: %v, %v", where, list, err)
 	}
 	// Nothing is lost: everything can be taken back from here.
-	for slices.Contains(d.changes(), "in force") {
+	for slices.Contains(d.changes(), remedy.InForce) {
 		d.run(0, "undo", "--yes")
 	}
 	if d.now(door) != old {
