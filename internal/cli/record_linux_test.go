@@ -221,7 +221,6 @@ func TestTheUnitLeavesTheServiceWhatItNeeds(t *testing.T) {
 		}
 	}()
 	r := refuseIn(t, ns, 13, "127.0.0.1:7000")
-	// The namespace is younger than the recorder: it is looked for every ten seconds.
 	found := false
 	for begun := time.Now(); !found && time.Since(begun) < time.Minute; time.Sleep(200 * time.Millisecond) {
 		for _, p := range history(t, "--db", db, "--netns", ns.Name).Pools {

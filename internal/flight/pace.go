@@ -19,7 +19,7 @@ type pace struct {
 // Of the share that the recorder may take, samples get so much and what makes some of
 // them thorough so much. The rest is for what was not foreseen.
 const (
-	forPlain    = 0.6
+	forPlain    = 0.55
 	forThorough = 0.3
 )
 
