@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/portroom/portroom/internal/netns"
+	"github.com/portroom/portroom/test/load"
 )
 
 // A world is a network namespace of its own with sockets in it. Its functions
@@ -82,7 +82,7 @@ func (w *world) enter() error {
 		return err
 	}
 	w.id = st.Ino
-	if err := netns.LoopbackUp(); err != nil {
+	if err := load.LoopbackUp(); err != nil {
 		return err
 	}
 	for _, a := range append(addrs4[2:], addrs6[1:]...) {
