@@ -5,6 +5,7 @@ import (
 
 	"github.com/portroom/portroom/host"
 	"github.com/portroom/portroom/host/nt"
+	"github.com/portroom/portroom/internal/claim"
 	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/socket"
@@ -60,9 +61,11 @@ type Facts struct {
 	Settings *host.Settings
 	Blocked  pool.Blocked
 	Blockers []Blocker // who blocks ports, those who block most first
-	// Listeners are the TCP ports, in the range and outside, that somebody listens
-	// on and asked for by number, as far as that is known.
-	Listeners port.Set
+	// Bound are the TCP ports, in the range and outside, that are out of every pool
+	// because somebody bound them or listens there.
+	Bound port.Set
+	// Claims say to whom ports belong, in the range and outside.
+	Claims claim.Claims
 	// First is the first namespace's settings when this one is another; nil else.
 	First *host.Settings
 	// FinTimeout is tcp_fin_timeout in seconds; 0 when not known.
@@ -77,14 +80,15 @@ type Facts struct {
 	Overflows uint64
 	// Conntrack is nil where connections are not tracked.
 	Conntrack *Conntrack
-	// NodePorts is the range of Kubernetes NodePorts where a kube-proxy or a kubelet
-	// runs; nil elsewhere.
-	NodePorts *port.Range
 	// IPv6 says whether the namespace has an IPv6 address.
 	IPv6 socket.Tri
 
 	// Windows is nil on other systems.
 	Windows *WindowsFacts
+
+	// SettingsOnly says that no socket was seen, so that nobody can tell whether
+	// ports run short.
+	SettingsOnly bool
 }
 
 // Blocker is a process that blocks ports for every destination.

@@ -79,9 +79,9 @@ func (a *app) checkCommand() *cobra.Command {
 			}
 			var reports []*report
 			var events *eventsJSON
-			first := firstSettings()
+			beside := factsOptions(f)
 			err = a.survey(cmd.Context(), survey.Options{Owners: true, Services: true, Visit: samples.visit()}, func(v *survey.View) error {
-				r := assess(v, f, first)
+				r := assess(v, f, beside)
 				samples.forecast(r, v)
 				events = liveEvents(cmd.Context(), r)
 				reports = append(reports, r)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/portroom/portroom/finding"
-	"github.com/portroom/portroom/host"
 	"github.com/portroom/portroom/internal/facts"
 	"github.com/portroom/portroom/internal/survey"
 	"github.com/portroom/portroom/pool"
@@ -30,9 +29,8 @@ type report struct {
 	json checkNamespaceJSON
 }
 
-// assess judges one namespace, on a thread inside it. first are the settings that
-// those of another namespace are compared with, nil for none.
-func assess(v *survey.View, f checkFlags, first *host.Settings) *report {
+// assess judges one namespace, on a thread inside it, with what is known beside it.
+func assess(v *survey.View, f checkFlags, beside facts.Options) *report {
 	pools := v.Pools()
 	r := &report{label: v.Namespace.Label, pools: len(pools), limited: limitText(v)}
 	worst, bad := levels(pools, f)
@@ -49,7 +47,7 @@ func assess(v *survey.View, f checkFlags, first *host.Settings) *report {
 		r.ports = hostwideLine(v.Range(socket.TCP), capacity, blocked.Total)
 		r.blocked = append(r.blocked, otherRanges(v)...)
 	}
-	r.found = finding.Judge(facts.Gather(v, pools, facts.Options{Root: "/", Warn: f.warn, Crit: f.crit, First: first}))
+	r.found = finding.Judge(facts.Gather(v, pools, beside))
 	if v.Limited != nil {
 		r.notes = append(r.notes, note{"limited", boundsLine(v.Hostwide(), v.Limited.Error())})
 	}

@@ -145,9 +145,9 @@ func (e *explainer) look(ctx context.Context) error {
 		e.limited = err.Error()
 		return nil
 	}
-	first := firstSettings()
+	beside := factsOptions(checkFlags{})
 	err := e.survey(ctx, survey.Options{Owners: true, Services: true}, func(v *survey.View) error {
-		e.facts = facts.Gather(v, v.Pools(), facts.Options{Root: "/", First: first})
+		e.facts = facts.Gather(v, v.Pools(), beside)
 		e.found = finding.Judge(e.facts)
 		e.limited = limitText(v)
 		return nil

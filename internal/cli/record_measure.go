@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/portroom/portroom/finding"
-	"github.com/portroom/portroom/host"
 	"github.com/portroom/portroom/internal/facts"
 	"github.com/portroom/portroom/internal/flight"
 	"github.com/portroom/portroom/internal/netns"
@@ -30,7 +29,7 @@ type measurer struct {
 
 	namespaces []netns.Namespace
 	listed     time.Time // when they were
-	first      *host.Settings
+	beside     facts.Options
 }
 
 // listEvery is how often it is looked for new namespaces: each process is looked at
@@ -95,7 +94,7 @@ func (m *measurer) measure(ctx context.Context, thorough bool) (*record.Sample, 
 	}
 	opt := survey.Options{Namespaces: list, Owners: thorough, Services: thorough}
 	if thorough {
-		m.first = firstSettings()
+		m.beside = factsOptions(checkFlags{warn: defaultWarn, crit: defaultCrit})
 		if m.tracer != nil {
 			owners, err := m.tracer.Owners()
 			if err != nil {
@@ -144,7 +143,7 @@ func (m *measurer) namespace(v *survey.View, thorough bool) record.Namespace {
 		Pools: pools, Holders: thorough, Settings: recordSettings(v), Judged: thorough,
 	}
 	if thorough {
-		for _, found := range finding.Judge(facts.Gather(v, pools, facts.Options{Root: "/", Warn: f.warn, Crit: f.crit, First: m.first})) {
+		for _, found := range finding.Judge(facts.Gather(v, pools, m.beside)) {
 			if found.MootBy == "" {
 				n.Findings = append(n.Findings, found)
 			}

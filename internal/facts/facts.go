@@ -9,6 +9,7 @@ import (
 	"github.com/portroom/portroom/finding"
 	"github.com/portroom/portroom/host"
 	"github.com/portroom/portroom/host/nt"
+	"github.com/portroom/portroom/internal/claim"
 	"github.com/portroom/portroom/internal/survey"
 	"github.com/portroom/portroom/internal/winhost"
 	"github.com/portroom/portroom/pool"
@@ -20,6 +21,7 @@ type Options struct {
 	Root       string         // where the files are; "/" for this host
 	Warn, Crit int            // the thresholds of the rules, in percent
 	First      *host.Settings // of the namespace that others are compared with; nil for none
+	Configured claim.Claims   // what [Configured] returned
 }
 
 // Gather returns the facts of a view. It is called as the view's function is, on a
@@ -41,10 +43,9 @@ func Gather(v *survey.View, pools []pool.Pool, opt Options) *finding.Facts {
 		return f
 	}
 	f.System, f.Settings, f.First = finding.Linux, v.Settings, opt.First
-	for _, s := range v.Services {
-		if s.Proto == socket.TCP {
-			f.Listeners.Add(s.SrcPort)
-		}
+	f.Claims = claims(v, opt.Configured)
+	if t, ok := v.Table.(*pool.Table); ok {
+		f.Bound = t.Bound()
 	}
 	FromFiles(f, opt.Root)
 	return f
@@ -69,6 +70,6 @@ func bound(f *finding.Facts) {
 func OfTarget(s *nt.Settings, name string, opt Options) *finding.Facts {
 	return &finding.Facts{
 		System: finding.Windows, Warn: opt.Warn, Crit: opt.Crit, Target: name,
-		Windows: &finding.WindowsFacts{Settings: s},
+		Windows: &finding.WindowsFacts{Settings: s}, SettingsOnly: true,
 	}
 }
