@@ -120,7 +120,9 @@ func assignments(f *finding.Facts, r *sysctl.Facts, want request) (set []sysctl.
 	}
 	names := want.remedies
 	if len(names) == 0 {
-		names, none = choose(f, sysctl.Remedies)
+		if names, none = choose(f, sysctl.Remedies); len(names) == 0 && none == "" {
+			none = fmt.Sprintf("nothing to fix: no pool is held to %d%%, and the range %s collides with nobody", finding.DefaultWarn, f.Settings.Range)
+		}
 	}
 	set, err = r.Fix(names)
 	if err != nil {
@@ -129,25 +131,22 @@ func assignments(f *finding.Facts, r *sysctl.Facts, want request) (set []sysctl.
 	return set, none, err
 }
 
-// choose takes the remedies of what portroom check finds; none says why there are
-// none.
+// choose takes the remedies of what portroom check finds; none says what is wrong that
+// no remedy mends, "" when nothing is.
 func choose(f *finding.Facts, can []string) (names []string, none string) {
 	found := finding.Judge(f)
-	names = f.Choose(found, can)
-	left := finding.Unanswered(found, names)
-	switch {
-	case len(names) > 0:
-	case left == nil && f.Settings != nil:
-		none = fmt.Sprintf("nothing to fix: no pool is held to %d%%, and the range %s collides with nobody", finding.DefaultWarn, f.Settings.Range)
-	case left == nil:
-		none = "nothing to fix: portroom check finds nothing that a setting would mend"
-	default:
-		none = fmt.Sprintf("nothing that portroom fix does helps against %s %s", left.Code, left.Title)
-		if len(left.Remedies) > 0 {
-			none += "; what helps: " + remedyText(&left.Remedies[0])
-		}
+	if names = f.Choose(found, can); len(names) > 0 {
+		return names, ""
 	}
-	return names, none
+	left := finding.Unanswered(found, nil)
+	if left == nil {
+		return nil, ""
+	}
+	none = fmt.Sprintf("nothing that portroom fix does helps against %s %s", left.Code, left.Title)
+	if len(left.Remedies) > 0 {
+		none += "; what helps: " + remedyText(&left.Remedies[0])
+	}
+	return nil, none
 }
 
 // gains measures once more, as if the plan were carried out: what the tightest
