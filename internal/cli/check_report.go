@@ -40,7 +40,6 @@ func assess(v *survey.View, f checkFlags, beside facts.Options) *report {
 	if capacity <= 0 {
 		r.level = levelCritical
 	}
-	r.verdict = verdict(bad, pools, capacity, r.level, f)
 	r.ports = rangeLine(v.Range(socket.TCP), capacity, blocked.Total)
 	r.blocked = blockedLines(v, blocked)
 	if v.Hostwide() {
@@ -48,6 +47,10 @@ func assess(v *survey.View, f checkFlags, beside facts.Options) *report {
 		r.blocked = append(r.blocked, otherRanges(v)...)
 	}
 	r.found = finding.Judge(facts.Gather(v, pools, beside))
+	r.verdict = verdict(bad, pools, capacity, r.level, f)
+	if c := beyondPools(r.found); c != nil && r.level < levelCritical {
+		r.level, r.verdict = levelCritical, clean(c.Title)
+	}
 	if v.Limited != nil {
 		r.notes = append(r.notes, note{"limited", boundsLine(v.Hostwide(), v.Limited.Error())})
 	}
@@ -63,6 +66,17 @@ func assess(v *survey.View, f checkFlags, beside facts.Options) *report {
 		r.json.Pools = append(r.json.Pools, jsonPool(v, &r.top[i].pool))
 	}
 	return r
+}
+
+// beyondPools is a critical finding, the first: connects fail for another reason than
+// a full pool, such as a full connection tracking table. Nil when there is none.
+func beyondPools(found []finding.Finding) *finding.Finding {
+	for i := range found {
+		if f := &found[i]; f.Severity == finding.Critical && f.MootBy == "" {
+			return f
+		}
+	}
+	return nil
 }
 
 // levels judges pools: how bad the worst is, and which are beyond --warn.
