@@ -1,6 +1,7 @@
 package finding
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/portroom/portroom/host"
@@ -83,6 +84,10 @@ type Facts struct {
 	// IPv6 says whether the namespace has an IPv6 address.
 	IPv6 socket.Tri
 
+	// Held says who holds ports that somebody asked about. One that is not in it was
+	// not looked at.
+	Held map[uint16][]Holder
+
 	// Windows is nil on other systems.
 	Windows *WindowsFacts
 
@@ -97,6 +102,15 @@ type Blocker struct {
 	PID     int    // 0 when not known
 	Command string // "" when not known
 	Ports   int
+}
+
+// Holder is a socket that holds a port, and whose it is.
+type Holder struct {
+	Proto       socket.Proto
+	State       socket.State
+	Local, Peer netip.AddrPort // Peer is the zero AddrPort for none
+	PID         int            // 0 when not known
+	Command     string         // "" when not known
 }
 
 // Conntrack is the state of the connection tracking of a namespace

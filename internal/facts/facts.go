@@ -5,6 +5,7 @@ package facts
 
 import (
 	"fmt"
+	"net/netip"
 
 	"github.com/portroom/portroom/finding"
 	"github.com/portroom/portroom/host"
@@ -63,6 +64,25 @@ func bound(f *finding.Facts) {
 			w.BoundBy, w.BoundMost = fmt.Sprintf("%s[%d]", b.Command, b.PID), b.Ports
 		}
 	}
+}
+
+// Holders returns the sockets on the port that a view was asked about.
+func Holders(v *survey.View) []finding.Holder {
+	out := []finding.Holder{}
+	for i := range v.Sockets {
+		s := &v.Sockets[i]
+		h := finding.Holder{
+			Proto: s.Proto, State: s.State, Local: netip.AddrPortFrom(s.Src.Netip(), s.SrcPort), PID: s.Owner.PID, Command: s.Owner.Command,
+		}
+		if s.DstPort != 0 {
+			h.Peer = netip.AddrPortFrom(s.Dst.Netip(), s.DstPort)
+		}
+		if s.HalfOpenTimeWait {
+			h.State = socket.TimeWait
+		}
+		out = append(out, h)
+	}
+	return out
 }
 
 // OfTarget returns the facts of a Windows that is not looked at while it runs. name
