@@ -243,6 +243,13 @@ var rules = []Rule{
 		Remedies: []string{NameSystem},
 		Source:   "KB 929851: the registry decides up to Server 2003 only",
 	},
+	{
+		Code: "PR214", Name: "max-user-port-low", System: Windows, find: maxUserPortLow,
+		Severity: "info",
+		When:     "NT 4.0 to Server 2003 with a MaxUserPort from 5000 to 65533",
+		Remedies: []string{MaxUserPort},
+		Source:   "KB 196271",
+	},
 
 	{
 		Code: "PR301", Name: "time-wait-49-days", System: Darwin, find: after49Days,

@@ -1,30 +1,31 @@
-package claim
+package facts
 
 import (
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/portroom/portroom/internal/claim"
 	"github.com/portroom/portroom/port"
 )
 
-// nodePorts is what kube-apiserver gives services unless --service-node-port-range
+// usualNodePorts is what kube-apiserver gives services unless --service-node-port-range
 // says otherwise (the Kubernetes documentation, "Service", type NodePort).
-var nodePorts = port.Range{First: 30000, Last: 32767}
+var usualNodePorts = port.Range{First: 30000, Last: 32767}
 
 // kubernetes are the programs that make a host a node.
 var kubernetes = []string{"kubelet", "kube-proxy", "kube-apiserver", "k3s", "k3s-server", "k3s-agent", "rke2"}
 
-// NodePorts claims the range of the NodePorts where the /proc under a root shows
+// nodePorts claims the range of the NodePorts where the /proc under a root shows
 // that Kubernetes runs. The range is that of the API server if one runs here, else
 // the usual one.
-func NodePorts(root string) Claims {
+func nodePorts(root string) claim.Claims {
 	names, err := filepath.Glob(filepath.Join(root, "proc/[0-9]*/comm"))
 	if err != nil {
 		return nil
 	}
 	who := ""
-	r := nodePorts
+	r := usualNodePorts
 	for _, path := range names {
 		b, err := os.ReadFile(path)
 		comm := strings.TrimSpace(string(b))
@@ -45,7 +46,7 @@ func NodePorts(root string) Claims {
 	if who == "" {
 		return nil
 	}
-	return Claims{{NodePort, r, "NodePorts, since " + who + " runs"}}
+	return claim.Claims{{Kind: claim.NodePort, Ports: r, By: "NodePorts, since " + who + " runs"}}
 }
 
 func isNode(comm string) bool {
