@@ -77,6 +77,10 @@ func listening(ports ...uint16) (c claim.Claims) {
 	return c
 }
 
+func asleep(p uint16) claim.Claims {
+	return claim.Claims{{Kind: claim.Configured, Ports: port.Range{First: p, Last: p}, By: "db.socket"}}
+}
+
 func nodePorts(first, last uint16) claim.Claims {
 	return claim.Claims{{Kind: claim.NodePort, Ports: port.Range{First: first, Last: last}, By: "NodePorts"}}
 }
@@ -128,6 +132,10 @@ var cases = []ruleCase{
 	{
 		"PR112", Warning, linux().with(func(f *Facts) { f.Claims = nodePorts(39000, 40009) }),
 		linux().with(func(f *Facts) { f.Claims = nodePorts(30000, 32767) }), "10 ports of both",
+	},
+	{
+		"PR112", Info, linux().with(func(f *Facts) { f.Claims = asleep(40500) }),
+		linux().with(func(f *Facts) { f.Claims = asleep(80) }), "configured, not running: 40500 (db.socket)",
 	},
 	{
 		"PR113", Warning, linux().with(func(f *Facts) { f.Settings.TWReuse, f.Settings.Timestamps = 1, 0 }),
@@ -334,6 +342,21 @@ func TestGainsAreComputedForThisHost(t *testing.T) {
 	f.Claims, f.Bound, f.Settings.Reserved = listening(15000, 40000), set(15000, 16000), set(20000)
 	if g := f.widen(p)[0].Gain; g.To.Capacity != 55296-3 {
 		t.Errorf("widening gives %d ports, want %d", g.To.Capacity, 55296-3)
+	}
+}
+
+// What is reserved and not blocked already costs a port.
+func TestTheCostOfAReservationIsStated(t *testing.T) {
+	for cost, claims := range map[int]claim.Claims{1: append(asleep(40500), listening(40501)...), 10: nodePorts(39000, 40009)} {
+		f := linux(at(0, socket.Established)).with(func(f *Facts) { f.Claims, f.Bound = claims, set(40501) })
+		f.Pools[0].Capacity = 999
+		if cost == 10 {
+			f.Bound, f.Pools[0].Capacity = port.Set{}, 1000
+		}
+		g := find(Judge(f), "PR112").Remedies[0].Gain
+		if g.From.Capacity-g.To.Capacity != cost {
+			t.Errorf("the gain is %s, want %d ports less", g, cost)
+		}
 	}
 }
 

@@ -48,10 +48,10 @@ func Even(r port.Range) port.Range {
 	return r
 }
 
-// Unreserved are the ports of those who listen, and NodePorts, inside the range and
-// not reserved: what ReserveListeners reserves.
+// Unreserved are the ports of claims inside the range that are not reserved: what
+// ReserveListeners reserves.
 func Unreserved(s *host.Settings, claims claim.Claims) port.Set {
-	u := claims.Set(claim.Listening, claim.NodePort)
+	u := claims.Set()
 	u.Clip(s.Range)
 	u.Subtract(&s.Reserved)
 	return u

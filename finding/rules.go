@@ -84,7 +84,7 @@ var rules = []Rule{
 	{
 		Code: "PR112", Name: "range-collides", System: Linux, find: rangeCollides,
 		Severity: "info; warning for NodePorts",
-		When:     "listeners, or NodePorts where a kube-proxy or kubelet runs, inside the range and not reserved",
+		When:     "listeners, socket units of systemd, or NodePorts where a kube-proxy or kubelet runs, inside the range and not reserved",
 		Remedies: []string{ReserveListeners},
 		Source:   "ip-sysctl.rst; Kubernetes documentation, Service, type NodePort",
 	},

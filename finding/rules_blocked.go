@@ -234,14 +234,18 @@ func rangeCollides(f *Facts) *Finding {
 	}
 	nodes := f.Claims.Set(claim.NodePort)
 	nodes.Intersect(&open)
-	if nodes.Len() > 0 {
-		out.Severity = Warning
-		out.Title = fmt.Sprintf("the range %s overlaps the NodePorts %s: an outgoing connection may take the port of a service", s.Range, f.nodePorts())
-		out.Evidence = append(out.Evidence, fmt.Sprintf("%s of both, none reserved", count(nodes.Len(), "port")))
+	idle := f.Claims.Set(claim.Configured)
+	idle.Intersect(&open)
+	if nodes.Len()+idle.Len() > 0 { // which cost each pool a port now
 		next := *s
 		next.Reserved.Union(&open)
 		m.Text = fmt.Sprintf("reserve %s", cut(open.String(), 60))
 		m.Gain = f.resized(f.tightest(), &next)
+	}
+	if nodes.Len() > 0 {
+		out.Severity = Warning
+		out.Title = fmt.Sprintf("the range %s overlaps the NodePorts %s: an outgoing connection may take the port of a service", s.Range, f.nodePorts())
+		out.Evidence = append(out.Evidence, fmt.Sprintf("%s of both, none reserved", count(nodes.Len(), "port")))
 	}
 	danger := f.Claims.Set(claim.Listening)
 	danger.Intersect(&open)
@@ -250,6 +254,12 @@ func rangeCollides(f *Facts) *Finding {
 			out.Title = fmt.Sprintf("servers listen inside the range %s on ports that are not reserved: after a restart they may find them taken", s.Range)
 		}
 		out.Evidence = append(out.Evidence, fmt.Sprintf("listening, not reserved: %s", cut(danger.String(), 60)))
+	}
+	if idle.Len() > 0 {
+		if out.Title == "" {
+			out.Title = fmt.Sprintf("services that are configured, and not running, have ports inside the range %s that are not reserved: when they start they may find them taken", s.Range)
+		}
+		out.Evidence = append(out.Evidence, "configured, not running: "+f.Claims.In(&idle).String())
 	}
 	out.Remedies = []Remedy{m}
 	return out

@@ -107,7 +107,8 @@ func proposeWindows(r *winreg.Request, want request, look func() (*finding.Facts
 		if err != nil {
 			return nil, err
 		}
-		if names, none = choose(f, winreg.Remedies); len(names) == 0 && none == "" {
+		names, none = choose(f, winreg.Remedies)
+		if len(names) == 0 && (none == "" || r.Settings.System.Era == nt.UnknownEra) {
 			none = r.Nothing()
 		}
 	}

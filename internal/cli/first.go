@@ -9,7 +9,7 @@ import (
 // factsOptions are what is known of this host beside the namespace that is judged.
 func factsOptions(f checkFlags) facts.Options {
 	return facts.Options{
-		Root: "/", Warn: f.warn, Crit: f.crit, First: firstSettings(), Configured: facts.Configured("/"),
+		Root: "/", Warn: f.warn, Crit: f.crit, First: firstSettings(), Units: facts.Units("/"),
 	}
 }
 

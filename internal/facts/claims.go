@@ -9,12 +9,6 @@ import (
 	"github.com/portroom/portroom/socket"
 )
 
-// Configured returns the ports of those who need not listen now, by the files under
-// a root: systemd's socket units and the NodePorts of Kubernetes. They are those of
-// the namespace that the system began with. What cannot be read is passed over: a
-// port too few is reserved then, as without portroom.
-func Configured(root string) claim.Claims { return append(units(root), nodePorts(root)...) }
-
 // listening returns the ports of those who wait for others now, in the range and
 // outside. A UDP socket on a port of the range has most likely been given it.
 func listening(v *survey.View) claim.Claims {
@@ -34,20 +28,31 @@ func listening(v *survey.View) claim.Claims {
 }
 
 // claims returns all that belongs to somebody in a namespace: who listens, and in the
-// first namespace what is configured and does not listen now.
-func claims(v *survey.View, configured claim.Claims) claim.Claims {
+// namespace that the system began with the socket units whose ports nobody listens on
+// now and the NodePorts of Kubernetes.
+func claims(v *survey.View, opt Options) claim.Claims {
 	out := listening(v)
-	if len(configured) == 0 {
-		return out
-	}
 	if first, err := v.Namespace.First(); err != nil || !first {
 		return out
 	}
 	now := out.Set()
-	for _, c := range configured {
-		if c.Kind == claim.NodePort || now.LenIn(c.Ports) == 0 {
+	for _, c := range opt.Units {
+		if now.LenIn(c.Ports) == 0 {
 			out = append(out, c)
 		}
+	}
+	return append(out, nodePorts(opt.Root, running(v, opt.Root))...)
+}
+
+// running are the processes among which those of Kubernetes are: all that have a
+// socket, if those could be read, since to look at every process takes its time.
+func running(v *survey.View, root string) []socket.Owner {
+	if v.Owners == nil || v.Limited != nil {
+		return processes(root)
+	}
+	out := make([]socket.Owner, v.Owners.Len())
+	for i := range out {
+		out[i] = v.Owners.At(int32(i))
 	}
 	return out
 }

@@ -83,7 +83,7 @@ func TestSocketUnitsClaimTheirPorts(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := units(linked(t, c.files))
+			got := Units(linked(t, c.files))
 			if d := cmp.Diff(c.want, got); d != "" {
 				t.Error(d)
 			}
@@ -113,7 +113,8 @@ func TestNodePortsAreClaimedWhereKubernetesRuns(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if d := cmp.Diff(c.want, nodePorts(linked(t, c.files))); d != "" {
+			root := linked(t, c.files)
+			if d := cmp.Diff(c.want, nodePorts(root, processes(root))); d != "" {
 				t.Error(d)
 			}
 		})

@@ -22,7 +22,7 @@ type Options struct {
 	Root       string         // where the files are; "/" for this host
 	Warn, Crit int            // the thresholds of the rules, in percent
 	First      *host.Settings // of the namespace that others are compared with; nil for none
-	Configured claim.Claims   // what [Configured] returned
+	Units      claim.Claims   // what [Units] returned
 }
 
 // Gather returns the facts of a view. It is called as the view's function is, on a
@@ -44,7 +44,7 @@ func Gather(v *survey.View, pools []pool.Pool, opt Options) *finding.Facts {
 		return f
 	}
 	f.System, f.Settings, f.First = finding.Linux, v.Settings, opt.First
-	f.Claims = claims(v, opt.Configured)
+	f.Claims = claims(v, opt)
 	if t, ok := v.Table.(*pool.Table); ok {
 		f.Bound = t.Bound()
 	}

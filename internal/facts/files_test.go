@@ -125,7 +125,7 @@ func TestRulesFireOnTheFilesOfOtherHosts(t *testing.T) {
 			f := facts(10240, c.kernel[0], c.kernel[1])
 			root := tree(t, c.files)
 			FromFiles(f, root)
-			f.Claims = Configured(root)
+			f.Claims = nodePorts(root, processes(root))
 			for _, got := range finding.Judge(f) {
 				if got.Code == c.code {
 					if text := got.Title + strings.Join(got.Evidence, "; "); got.Severity != c.severity || !strings.Contains(text, c.says) {

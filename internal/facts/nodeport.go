@@ -3,10 +3,12 @@ package facts
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/portroom/portroom/internal/claim"
 	"github.com/portroom/portroom/port"
+	"github.com/portroom/portroom/socket"
 )
 
 // usualNodePorts is what kube-apiserver gives services unless --service-node-port-range
@@ -16,26 +18,20 @@ var usualNodePorts = port.Range{First: 30000, Last: 32767}
 // kubernetes are the programs that make a host a node.
 var kubernetes = []string{"kubelet", "kube-proxy", "kube-apiserver", "k3s", "k3s-server", "k3s-agent", "rke2"}
 
-// nodePorts claims the range of the NodePorts where the /proc under a root shows
-// that Kubernetes runs. The range is that of the API server if one runs here, else
-// the usual one.
-func nodePorts(root string) claim.Claims {
-	names, err := filepath.Glob(filepath.Join(root, "proc/[0-9]*/comm"))
-	if err != nil {
-		return nil
-	}
+// nodePorts claims the range of the NodePorts where one of these processes shows that
+// Kubernetes runs. The range is that of the API server if it is among them, by its
+// command line under the root, else the usual one.
+func nodePorts(root string, all []socket.Owner) claim.Claims {
 	who := ""
 	r := usualNodePorts
-	for _, path := range names {
-		b, err := os.ReadFile(path)
-		comm := strings.TrimSpace(string(b))
-		if err != nil || !isNode(comm) {
+	for _, p := range all {
+		if !isNode(p.Command) {
 			continue
 		}
 		if who == "" {
-			who = comm
+			who = p.Command
 		}
-		cmdline, err := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
+		cmdline, err := os.ReadFile(filepath.Join(root, "proc", strconv.Itoa(p.PID), "cmdline"))
 		if err != nil {
 			continue
 		}
@@ -47,6 +43,25 @@ func nodePorts(root string) claim.Claims {
 		return nil
 	}
 	return claim.Claims{{Kind: claim.NodePort, Ports: r, By: "NodePorts, since " + who + " runs"}}
+}
+
+// processes lists those of the /proc under a root.
+func processes(root string) []socket.Owner {
+	dirs, err := os.ReadDir(filepath.Join(root, "proc"))
+	if err != nil {
+		return nil
+	}
+	var out []socket.Owner
+	for _, d := range dirs {
+		pid, err := strconv.Atoi(d.Name())
+		if err != nil {
+			continue
+		}
+		if b, err := os.ReadFile(filepath.Join(root, "proc", d.Name(), "comm")); err == nil {
+			out = append(out, socket.Owner{PID: pid, Command: strings.TrimSpace(string(b))})
+		}
+	}
+	return out
 }
 
 func isNode(comm string) bool {

@@ -18,9 +18,10 @@ var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/loca
 // maxUnit is far more than a unit has.
 const maxUnit = 1 << 20
 
-// units reads the socket units under a root, "/" for this system's. A unit that
-// is hidden by a link to /dev/null claims nothing.
-func units(root string) claim.Claims {
+// Units returns the ports of the socket units under a root, "/" for this system's. A
+// unit that is hidden by a link to /dev/null claims nothing. What cannot be read is
+// passed over: a port too few is reserved then, as without portroom.
+func Units(root string) claim.Claims {
 	var out claim.Claims
 	seen := make(map[string]bool)
 	for _, dir := range unitDirs {
