@@ -1,10 +1,12 @@
 package finding
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/portroom/portroom/host"
 	"github.com/portroom/portroom/host/nt"
+	"github.com/portroom/portroom/internal/claim"
 	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/socket"
@@ -60,9 +62,11 @@ type Facts struct {
 	Settings *host.Settings
 	Blocked  pool.Blocked
 	Blockers []Blocker // who blocks ports, those who block most first
-	// Listeners are the TCP ports, in the range and outside, that somebody listens
-	// on and asked for by number, as far as that is known.
-	Listeners port.Set
+	// Bound are the TCP ports, in the range and outside, that are out of every pool
+	// because somebody bound them or listens there.
+	Bound port.Set
+	// Claims say to whom ports belong, in the range and outside.
+	Claims claim.Claims
 	// First is the first namespace's settings when this one is another; nil else.
 	First *host.Settings
 	// FinTimeout is tcp_fin_timeout in seconds; 0 when not known.
@@ -77,14 +81,19 @@ type Facts struct {
 	Overflows uint64
 	// Conntrack is nil where connections are not tracked.
 	Conntrack *Conntrack
-	// NodePorts is the range of Kubernetes NodePorts where a kube-proxy or a kubelet
-	// runs; nil elsewhere.
-	NodePorts *port.Range
 	// IPv6 says whether the namespace has an IPv6 address.
 	IPv6 socket.Tri
 
+	// Held says who holds ports that somebody asked about. One that is not in it was
+	// not looked at.
+	Held map[uint16][]Holder
+
 	// Windows is nil on other systems.
 	Windows *WindowsFacts
+
+	// SettingsOnly says that no socket was seen, so that nobody can tell whether
+	// ports run short.
+	SettingsOnly bool
 }
 
 // Blocker is a process that blocks ports for every destination.
@@ -93,6 +102,15 @@ type Blocker struct {
 	PID     int    // 0 when not known
 	Command string // "" when not known
 	Ports   int
+}
+
+// Holder is a socket that holds a port, and whose it is.
+type Holder struct {
+	Proto       socket.Proto
+	State       socket.State
+	Local, Peer netip.AddrPort // Peer is the zero AddrPort for none
+	PID         int            // 0 when not known
+	Command     string         // "" when not known
 }
 
 // Conntrack is the state of the connection tracking of a namespace

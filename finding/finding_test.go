@@ -14,6 +14,7 @@ import (
 
 	"github.com/portroom/portroom/host"
 	"github.com/portroom/portroom/host/nt"
+	"github.com/portroom/portroom/internal/claim"
 	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/registry"
@@ -69,7 +70,20 @@ func set(ports ...uint16) (s port.Set) {
 	return s
 }
 
-func ranged(first, last uint16) *port.Range { return &port.Range{First: first, Last: last} }
+func listening(ports ...uint16) (c claim.Claims) {
+	for _, p := range ports {
+		c = append(c, claim.Claim{Kind: claim.Listening, Ports: port.Range{First: p, Last: p}, By: "app[42]"})
+	}
+	return c
+}
+
+func asleep(p uint16) claim.Claims {
+	return claim.Claims{{Kind: claim.Configured, Ports: port.Range{First: p, Last: p}, By: "db.socket"}}
+}
+
+func nodePorts(first, last uint16) claim.Claims {
+	return claim.Claims{{Kind: claim.NodePort, Ports: port.Range{First: first, Last: last}, By: "NodePorts"}}
+}
 
 func udp(held int) pool.Pool {
 	p := at(held, socket.Established)
@@ -112,12 +126,16 @@ var cases = []ruleCase{
 	{"PR110", Critical, blocked(pool.Reserved, 1000), blocked(pool.Reserved, 999), "every port of the range"},
 	{"PR111", Info, linux().with(func(f *Facts) { f.Settings.Range.Last = 40998 }), linux(), "odd number of ports"},
 	{
-		"PR112", Info, linux().with(func(f *Facts) { f.Listeners = set(40500) }),
-		linux().with(func(f *Facts) { f.Listeners, f.Settings.Reserved = set(40500, 8080), set(40500) }), "not reserved: 40500",
+		"PR112", Info, linux().with(func(f *Facts) { f.Claims = listening(40500) }),
+		linux().with(func(f *Facts) { f.Claims, f.Settings.Reserved = listening(40500, 8080), set(40500) }), "not reserved: 40500",
 	},
 	{
-		"PR112", Warning, linux().with(func(f *Facts) { f.NodePorts = ranged(39000, 40009) }),
-		linux().with(func(f *Facts) { f.NodePorts = ranged(30000, 32767) }), "10 ports of both",
+		"PR112", Warning, linux().with(func(f *Facts) { f.Claims = nodePorts(39000, 40009) }),
+		linux().with(func(f *Facts) { f.Claims = nodePorts(30000, 32767) }), "10 ports of both",
+	},
+	{
+		"PR112", Info, linux().with(func(f *Facts) { f.Claims = asleep(40500) }),
+		linux().with(func(f *Facts) { f.Claims = asleep(80) }), "configured, not running: 40500 (db.socket)",
 	},
 	{
 		"PR113", Warning, linux().with(func(f *Facts) { f.Settings.TWReuse, f.Settings.Timestamps = 1, 0 }),
@@ -319,10 +337,26 @@ func TestGainsAreComputedForThisHost(t *testing.T) {
 	if !slices.Equal(texts, want) {
 		t.Errorf("gains %q, want %q", texts, want)
 	}
-	// A listener in the new part, and a port reserved there, cost one each.
-	f.Listeners, f.Settings.Reserved = set(15000, 40000), set(20000)
-	if g := f.widen(p)[0].Gain; g.To.Capacity != 55296-2 {
-		t.Errorf("widening gives %d ports, want %d", g.To.Capacity, 55296-2)
+	// A listener in the new part, a port that is bound and one that is reserved there
+	// cost one each.
+	f.Claims, f.Bound, f.Settings.Reserved = listening(15000, 40000), set(15000, 16000), set(20000)
+	if g := f.widen(p)[0].Gain; g.To.Capacity != 55296-3 {
+		t.Errorf("widening gives %d ports, want %d", g.To.Capacity, 55296-3)
+	}
+}
+
+// What is reserved and not blocked already costs a port.
+func TestTheCostOfAReservationIsStated(t *testing.T) {
+	for cost, claims := range map[int]claim.Claims{1: append(asleep(40500), listening(40501)...), 10: nodePorts(39000, 40009)} {
+		f := linux(at(0, socket.Established)).with(func(f *Facts) { f.Claims, f.Bound = claims, set(40501) })
+		f.Pools[0].Capacity = 999
+		if cost == 10 {
+			f.Bound, f.Pools[0].Capacity = port.Set{}, 1000
+		}
+		g := find(Judge(f), "PR112").Remedies[0].Gain
+		if g.From.Capacity-g.To.Capacity != cost {
+			t.Errorf("the gain is %s, want %d ports less", g, cost)
+		}
 	}
 }
 

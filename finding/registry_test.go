@@ -94,6 +94,7 @@ var windowsCases = []ruleCase{
 	{"PR210", Info, later(20348, thousand, 0, number(nt.TcpNumConnections, 100)), later(20348, thousand, 0), "TcpNumConnections is set"},
 	{"PR211", Warning, legacy(number(nt.TcpNumConnections, 3975)), legacy(number(nt.TcpNumConnections, 3976)), "fewer connections may be open than there are ports (3976)"},
 	{"PR212", Warning, windows("5.2", 3790, &nt.Live{RestartPending: &yes}), legacy(), "act from the next one on"},
+	{"PR214", Info, legacy(number(nt.MaxUserPort, 20000)), legacy(number(nt.MaxUserPort, 65534)), "MaxUserPort is 20000: 18976 ports"},
 	{"PR213", Warning, windows("", 0, nil), legacy(), "which Windows this is cannot be told"},
 }
 

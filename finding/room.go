@@ -2,24 +2,15 @@ package finding
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/portroom/portroom/pool"
-	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/socket"
 )
 
-const (
-	// wideFirst is where portroom fix lets a widened range begin: above the
-	// registered ports that most servers use, and even, so that with 65535 both
-	// halves are equal.
-	wideFirst = 10240
-	lastPort  = 65535
-	// shortDelay is what portroom fix sets tcp_tw_reuse_delay to.
-	shortDelay = 100 * time.Millisecond
-	// timeWait is TCP_TIMEWAIT_LEN of include/net/tcp.h.
-	timeWait = 60 * time.Second
-)
+// timeWait is TCP_TIMEWAIT_LEN of include/net/tcp.h.
+const timeWait = 60 * time.Second
 
 // name writes a pool for people.
 func name(k pool.Key) string {
@@ -68,12 +59,13 @@ func (f *Facts) severity(p *pool.Pool) Severity {
 // room is what a pool gives now.
 func room(p *pool.Pool) Room { return Room{p.Capacity, p.CeilingPerSecond} }
 
-// hold is how long a connection that this side closes keeps its port.
+// hold is how long a connection that this side closes keeps its port, in seconds: a
+// whole number of milliseconds, as every setting has it.
 func hold(p *pool.Pool) float64 {
 	if p.CeilingPerSecond <= 0 {
 		return 0
 	}
-	return float64(p.Capacity) / p.CeilingPerSecond
+	return math.Round(1000*float64(p.Capacity)/p.CeilingPerSecond) / 1000
 }
 
 func (p Room) scaled(capacity int, hold float64) Room {
@@ -81,58 +73,6 @@ func (p Room) scaled(capacity int, hold float64) Room {
 		return Room{Capacity: capacity}
 	}
 	return Room{capacity, float64(capacity) / hold}
-}
-
-// wide is the range that portroom fix makes, and whether it is wider than what is
-// there.
-func (f *Facts) wide() (port.Range, bool) {
-	s := f.Settings
-	r := port.Range{First: min(s.Range.First, wideFirst), Last: lastPort}
-	if r.Odd() {
-		r.First++
-	}
-	for int(r.First) < s.UnprivilegedPortStart && r.First < lastPort-1 {
-		r.First += 2
-	}
-	return r, r.Len() > s.Range.Len()
-}
-
-// wideCapacity is what an empty pool would give in the wide range: the listeners
-// of the new part are reserved in the same step.
-func (f *Facts) wideCapacity(r port.Range) int {
-	out := f.Listeners
-	out.Union(&f.Settings.Reserved)
-	n := r.Len() - f.Blocked.Total
-	for p := range out.All() {
-		if r.Contains(p) && !f.Settings.Range.Contains(p) {
-			n--
-		}
-	}
-	return n
-}
-
-// widen is the remedy of a wider range, if there is one to be had.
-func (f *Facts) widen(p *pool.Pool) []Remedy {
-	switch {
-	case f.System == Windows:
-		return f.windowsWiden()
-	case f.System != Linux || f.Settings == nil:
-		return nil
-	}
-	r, wider := f.wide()
-	if !wider {
-		return nil
-	}
-	m := Remedy{
-		ID: WidenRange, Command: "portroom fix widen-range",
-		Text:   fmt.Sprintf("widen the range to %d–%d", r.First, r.Last),
-		Sets:   []Assignment{{"ip_local_port_range", fmt.Sprintf("%d-%d", r.First, r.Last)}},
-		Hazard: "a server that starts later on a port in the range, and is not reserved, may find it taken",
-	}
-	if p != nil {
-		m.Gain = Gain{room(p), room(p).scaled(f.wideCapacity(r), hold(p))}
-	}
-	return []Remedy{m}
 }
 
 // reuse are the remedies that let connects take over TIME_WAIT entries. They help
@@ -145,31 +85,38 @@ func (f *Facts) reuse(p *pool.Pool) []Remedy {
 	h, delay := hold(p), s.TWReuseDelay.Seconds()
 	if h > 0 && h < timeWait.Seconds() {
 		// It is in use here already; from 6.14 on it can be made shorter.
-		if !s.Kernel.AtLeast(6, 14) || s.TWReuseDelay <= shortDelay {
+		if !s.Kernel.AtLeast(6, 14) || s.TWReuseDelay <= ShortDelay {
 			return nil
 		}
 		return []Remedy{{
 			ID: TWReuseDelay, Command: "portroom fix tw-reuse-delay",
-			Text:   fmt.Sprintf("take over TIME_WAIT entries after %d ms instead of %d ms", shortDelay.Milliseconds(), s.TWReuseDelay.Milliseconds()),
-			Sets:   []Assignment{{"tcp_tw_reuse_delay", fmt.Sprint(shortDelay.Milliseconds())}},
-			Gain:   Gain{room(p), room(p).scaled(p.Capacity, shortDelay.Seconds())},
+			Text:   fmt.Sprintf("take over TIME_WAIT entries after %d ms instead of %d ms", ShortDelay.Milliseconds(), s.TWReuseDelay.Milliseconds()),
+			Sets:   []Assignment{{"tcp_tw_reuse_delay", fmt.Sprint(ShortDelay.Milliseconds())}},
+			Gain:   Gain{room(p), room(p).scaled(p.Capacity, ShortDelay.Seconds())},
 			Hazard: "shorter than the peer's timestamp clock ticks (1 ms to 1 s), a connect may be dropped",
 		}}
 	}
-	var out []Remedy
-	if s.Timestamps == 0 {
-		out = append(out, f.timestamps())
-	}
+	gain := Gain{room(p), room(p).scaled(p.Capacity, max(delay, 0.001))}
 	if s.TWReuse == 1 {
-		return out
+		if s.Timestamps != 0 {
+			return nil
+		}
+		m := f.timestamps()
+		m.Gain = gain
+		return []Remedy{m}
 	}
-	return append(out, Remedy{
+	m := Remedy{
 		ID: TWReuse, Command: "portroom fix tw-reuse",
 		Text:   "let connects take over their own TIME_WAIT entries (tcp_tw_reuse=1)",
 		Sets:   []Assignment{{"tcp_tw_reuse", "1"}},
-		Gain:   Gain{room(p), room(p).scaled(p.Capacity, max(delay, 0.001))},
+		Gain:   gain,
 		Hazard: "needs timestamps at both ends; a NAT or load balancer that merges clients or strips timestamps may drop such connects",
-	})
+	}
+	if s.Timestamps == 0 { // it does nothing without
+		m.Text += ", with timestamps (tcp_timestamps=1)"
+		m.Sets = append(m.Sets, f.timestamps().Sets...)
+	}
+	return []Remedy{m}
 }
 
 func (f *Facts) timestamps() Remedy {

@@ -84,7 +84,7 @@ var rules = []Rule{
 	{
 		Code: "PR112", Name: "range-collides", System: Linux, find: rangeCollides,
 		Severity: "info; warning for NodePorts",
-		When:     "listeners, or NodePorts where a kube-proxy or kubelet runs, inside the range and not reserved",
+		When:     "listeners, socket units of systemd, or NodePorts where a kube-proxy or kubelet runs, inside the range and not reserved",
 		Remedies: []string{ReserveListeners},
 		Source:   "ip-sysctl.rst; Kubernetes documentation, Service, type NodePort",
 	},
@@ -242,6 +242,13 @@ var rules = []Rule{
 		When:     "which Windows a registry belongs to cannot be told",
 		Remedies: []string{NameSystem},
 		Source:   "KB 929851: the registry decides up to Server 2003 only",
+	},
+	{
+		Code: "PR214", Name: "max-user-port-low", System: Windows, find: maxUserPortLow,
+		Severity: "info",
+		When:     "NT 4.0 to Server 2003 with a MaxUserPort from 5000 to 65533",
+		Remedies: []string{MaxUserPort},
+		Source:   "KB 196271",
 	},
 
 	{

@@ -3,6 +3,7 @@ package finding
 import (
 	"fmt"
 
+	"github.com/portroom/portroom/internal/claim"
 	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/port"
 )
@@ -37,11 +38,7 @@ func (f *Facts) tightest() *pool.Pool {
 // freed is the gain of getting n blocked ports back: of the tightest pool, or of
 // an empty one.
 func (f *Facts) freed(n int) Gain {
-	p := f.tightest()
-	if p == nil {
-		capacity := f.ports() - f.Blocked.Total
-		p = &pool.Pool{Capacity: capacity, CeilingPerSecond: float64(capacity) / timeWait.Seconds()}
-	}
+	p := f.orEmpty(f.tightest())
 	h := hold(p)
 	if h == 0 {
 		h = timeWait.Seconds()
@@ -191,7 +188,7 @@ func rangeBlocked(f *Facts) *Finding {
 		m.Gain = f.freed(k[pool.BoundFirst] + k[pool.Leftover])
 		out.Remedies = append(out.Remedies, m)
 	}
-	out.Remedies = append(out.Remedies, f.widen(&pool.Pool{CeilingPerSecond: 0})...)
+	out.Remedies = append(out.Remedies, f.widen(f.tightest())...)
 	return out
 }
 
@@ -203,25 +200,14 @@ func oddRange(f *Facts) *Finding {
 	if !r.Odd() || r.Len() == 1 {
 		return nil
 	}
+	m := Remedy{ID: EvenRange, Command: "portroom fix even-range", Text: "give the range ends of different parity"}
+	f.ranged(&m, Even(r), f.tightest())
 	return &Finding{
 		Severity: Info,
 		Title:    fmt.Sprintf("the range %s has an odd number of ports: connect() may leave out one end, so numbers are bounds one apart", r),
 		Evidence: []string{fmt.Sprintf("both ends are %s, so one half of the range has one port more", parity(r.First))},
-		Remedies: []Remedy{{
-			ID: EvenRange, Command: "portroom fix even-range", Text: "give the range ends of different parity",
-			Sets: []Assignment{{"ip_local_port_range", even(r)}},
-		}},
+		Remedies: []Remedy{m},
 	}
-}
-
-// even writes the range with one port more where there is one, or one less.
-func even(r port.Range) string {
-	if r.Last < lastPort {
-		r.Last++
-	} else {
-		r.First++
-	}
-	return fmt.Sprintf("%d-%d", r.First, r.Last)
 }
 
 func parity(p uint16) string {
@@ -236,41 +222,53 @@ func rangeCollides(f *Facts) *Finding {
 		return nil
 	}
 	s := f.Settings
-	out := &Finding{Severity: Info}
-	if n := f.NodePorts; n != nil {
-		var shared port.Set
-		shared.AddRange(*n)
-		shared.Clip(s.Range)
-		shared.Subtract(&s.Reserved)
-		if shared.Len() > 0 {
-			out.Severity = Warning
-			out.Title = fmt.Sprintf("the range %s overlaps the NodePorts %s: an outgoing connection may take the port of a service", s.Range, n)
-			out.Evidence = append(out.Evidence, fmt.Sprintf("%s of both, none reserved", count(shared.Len(), "port")))
-			out.Remedies = append(out.Remedies, Remedy{
-				ID: ReserveListeners, Command: fmt.Sprintf("portroom set ip_local_reserved_ports=%s", reserve(&s.Reserved, &shared)),
-				Text: fmt.Sprintf("reserve %s", shared.String()), Gain: f.freed(-shared.Len()),
-				Sets: []Assignment{{"ip_local_reserved_ports", reserve(&s.Reserved, &shared)}},
-			})
-		}
+	open := Unreserved(s, f.Claims)
+	if open.Len() == 0 {
+		return nil
 	}
-	danger := f.Listeners
-	danger.Subtract(&s.Reserved)
-	danger.Clip(s.Range)
+	out := &Finding{Severity: Info}
+	m := Remedy{
+		ID: ReserveListeners, Command: "portroom fix reserve-listeners",
+		Text: "reserve the ports of those who listen inside the range; no pool becomes smaller, their ports are blocked already",
+		Sets: []Assignment{{"ip_local_reserved_ports", reserve(&s.Reserved, &open)}},
+	}
+	nodes := f.Claims.Set(claim.NodePort)
+	nodes.Intersect(&open)
+	idle := f.Claims.Set(claim.Configured)
+	idle.Intersect(&open)
+	if nodes.Len()+idle.Len() > 0 { // which cost each pool a port now
+		next := *s
+		next.Reserved.Union(&open)
+		m.Text = fmt.Sprintf("reserve %s", cut(open.String(), 60))
+		m.Gain = f.resized(f.tightest(), &next)
+	}
+	if nodes.Len() > 0 {
+		out.Severity = Warning
+		out.Title = fmt.Sprintf("the range %s overlaps the NodePorts %s: an outgoing connection may take the port of a service", s.Range, f.nodePorts())
+		out.Evidence = append(out.Evidence, fmt.Sprintf("%s of both, none reserved", count(nodes.Len(), "port")))
+	}
+	danger := f.Claims.Set(claim.Listening)
+	danger.Intersect(&open)
 	if danger.Len() > 0 {
 		if out.Title == "" {
 			out.Title = fmt.Sprintf("servers listen inside the range %s on ports that are not reserved: after a restart they may find them taken", s.Range)
 		}
 		out.Evidence = append(out.Evidence, fmt.Sprintf("listening, not reserved: %s", cut(danger.String(), 60)))
-		out.Remedies = append(out.Remedies, Remedy{
-			ID: ReserveListeners, Command: "portroom fix reserve-listeners",
-			Text: "reserve the ports of those who listen inside the range; no pool becomes smaller, their ports are blocked already",
-			Sets: []Assignment{{"ip_local_reserved_ports", reserve(&s.Reserved, &danger)}},
-		})
 	}
-	if out.Title == "" {
-		return nil
+	if idle.Len() > 0 {
+		if out.Title == "" {
+			out.Title = fmt.Sprintf("services that are configured, and not running, have ports inside the range %s that are not reserved: when they start they may find them taken", s.Range)
+		}
+		out.Evidence = append(out.Evidence, "configured, not running: "+f.Claims.In(&idle).String())
 	}
+	out.Remedies = []Remedy{m}
 	return out
+}
+
+// nodePorts are the claimed ranges of NodePorts.
+func (f *Facts) nodePorts() string {
+	nodes := f.Claims.Set(claim.NodePort)
+	return nodes.String()
 }
 
 // reserve writes the list that holds both sets.

@@ -140,6 +140,22 @@ func maxUserPortAbsent(f *Facts) *Finding {
 	}
 }
 
+func maxUserPortLow(f *Facts) *Finding {
+	if f.era() != nt.Legacy {
+		return nil
+	}
+	v := f.Windows.Settings.Value(nt.MaxUserPort)
+	if v.State != nt.Good || *v.Number >= legacyHighest {
+		return nil
+	}
+	return &Finding{
+		Severity: Info,
+		Title:    f.Windows.about([]string{nt.CodeRange})[0],
+		Evidence: f.Windows.about([]string{nt.CodeTimeWait}),
+		Remedies: f.windowsWiden(),
+	}
+}
+
 // warnOf makes a warning of remarks; nil when there are none.
 func warnOf(title string, texts []string, remedies ...Remedy) *Finding {
 	if len(texts) == 0 {
@@ -188,8 +204,15 @@ func timedWaitDelayInvalid(f *Facts) *Finding {
 	if !f.registry() {
 		return nil
 	}
-	return f.Windows.firstOf(f.Windows.about(invalid, nt.TcpTimedWaitDelay), nt.CodeTimeWait,
-		f.assign(TimedWaitDelay, nt.TcpTimedWaitDelay, fmt.Sprint(delayLowest)))
+	m := f.assign(TimedWaitDelay, nt.TcpTimedWaitDelay, fmt.Sprint(delayLowest))
+	if f.Windows.Settings.Value(nt.TcpTimedWaitDelay).State != nt.OutOfRange {
+		// It cannot be set before it is gone.
+		m = Remedy{
+			ID: RestoreDefault, Text: "take it away: its default then holds",
+			Command: f.command("set TcpTimedWaitDelay=absent"), Sets: []Assignment{{nt.TcpTimedWaitDelay, "absent"}},
+		}
+	}
+	return f.Windows.firstOf(f.Windows.about(invalid, nt.TcpTimedWaitDelay), nt.CodeTimeWait, m)
 }
 
 // otherValues are those that no rule of its own is about.

@@ -166,6 +166,9 @@ func conntrackFull(f *Facts) *Finding {
 		Title:    fmt.Sprintf("the connection tracking table is at %d of %d entries: when it is full, new connections are dropped, whatever ports are left", c.Count, c.Max),
 		Evidence: []string{fmt.Sprintf("nf_conntrack_count=%d, nf_conntrack_max=%d", c.Count, c.Max)},
 	}
+	if c.Count >= c.Max {
+		out.Title = fmt.Sprintf("the connection tracking table is full, with %d entries: new connections are dropped, whatever ports are left", c.Count)
+	}
 	if c.Drop > 0 {
 		out.Evidence = append(out.Evidence, fmt.Sprintf("%d packets were dropped because it was full", c.Drop))
 	}

@@ -25,6 +25,7 @@ type Table struct {
 
 	reserved port.Set // within the range
 	blocked  port.Set // within the range: reserved or bound or out of reach
+	bound    port.Set // in the range and outside: bound or listening
 	unsure   port.Set // used by a socket whose bucket's state is not known
 	blockers blockers
 
@@ -96,12 +97,18 @@ func New(s *host.Settings, exact bool, opt Options) *Table {
 // Block says that a port's bind bucket is owned by an explicit bind. Call it for
 // all such ports before the first Add.
 func (t *Table) Block(p uint16) {
+	t.bound.Add(p)
 	if t.rng.Contains(p) {
 		t.block(p)
 	}
 }
 
 func (t *Table) block(p uint16) { t.blocked.Add(p) }
+
+// Bound returns the TCP ports, in the range and outside, that no connect() is given
+// whatever the range: bound by somebody, or listened on. Reserved ports are not
+// among them.
+func (t *Table) Bound() port.Set { return t.bound }
 
 // Hidden says that up to n sockets may hold a port without being listed.
 func (t *Table) Hidden(n int) { t.hidden = n }
@@ -118,6 +125,9 @@ func (t *Table) Add(s *socket.Socket, owner int32) {
 	}
 	if t.sawMap != nil && s.Proto == t.mapProto {
 		t.sawMap.note(s)
+	}
+	if s.Proto == socket.TCP && (s.State == socket.Listen || s.State == socket.BoundInactive) {
+		t.bound.Add(s.SrcPort)
 	}
 	if !t.rng.Contains(s.SrcPort) {
 		return

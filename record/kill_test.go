@@ -102,7 +102,7 @@ func TestARecorderThatIsKilledLosesNoSample(t *testing.T) {
 		if said.Len() > 0 {
 			t.Fatalf("kill %d: %s", kill, said.String())
 		}
-		holdsAllUpTo(t, path, acknowledged, kill%20 == 0 || kill == kills-1)
+		acknowledged = holdsAllUpTo(t, path, acknowledged, kill%20 == 0 || kill == kills-1)
 		if t.Failed() {
 			t.Fatalf("after kill %d", kill)
 		}
@@ -119,22 +119,23 @@ func TestARecorderThatIsKilledLosesNoSample(t *testing.T) {
 }
 
 // holdsAllUpTo checks that a record opens, has every sample up to the last that was
-// acknowledged, and says of the last what it said.
-func holdsAllUpTo(t *testing.T, path string, acknowledged int64, thorough bool) {
+// acknowledged, and says of the last what it said. It returns the last that is there:
+// it is known now, as if it had been acknowledged.
+func holdsAllUpTo(t *testing.T, path string, acknowledged int64, thorough bool) (last int64) {
 	t.Helper()
 	if acknowledged == 0 {
-		return
+		return 0
 	}
 	r, err := Open(path)
 	if err != nil {
 		t.Error(err)
-		return
+		return 0
 	}
 	defer r.Close()
-	var first, last, n int64
+	var first, n int64
 	if err := r.conn.QueryRowContext(ctx, "SELECT min(id), max(id), count(*) FROM sample").Scan(&first, &last, &n); err != nil {
 		t.Error(err)
-		return
+		return 0
 	}
 	// One more may have been written and not been acknowledged.
 	if last < acknowledged || last > acknowledged+1 || n != last-first+1 {
@@ -144,7 +145,7 @@ func holdsAllUpTo(t *testing.T, path string, acknowledged int64, thorough bool) 
 	m, err := r.At(want.Time)
 	if err != nil {
 		t.Error(err)
-		return
+		return last
 	}
 	if d := same(want.Namespaces[0].Pools, m.Namespaces[0].Pools); d != "" {
 		t.Errorf("sample %d (-want +got):\n%s", last, d)
@@ -158,4 +159,5 @@ func holdsAllUpTo(t *testing.T, path string, acknowledged int64, thorough bool) 
 			t.Errorf("integrity: %s %v", ok, err)
 		}
 	}
+	return last
 }

@@ -108,9 +108,9 @@ type FindingAt struct {
 	Netns           uint64
 	Label           string
 	From, To        time.Time
-	finding.Finding      // as it was at its gravest
-	Open            bool // it was still there at the end
-	seen            bool // by the whole sample at hand
+	finding.Finding       // as it was at its gravest
+	Open            bool  // it was still there at the end
+	seen            int64 // the last sample that named it
 }
 
 // EventAt is an event and its time.
@@ -187,6 +187,17 @@ func (t *telling) samples() error {
 func gap(last int64, i instant) bool {
 	const grace = 2000
 	return i.time-last > 3*i.interval+grace
+}
+
+// wholes are the whole samples from the one from which states are added up.
+func (t *telling) wholes() (list []instant, err error) {
+	err = t.each("SELECT id, time FROM sample WHERE whole AND id BETWEEN ? AND ? ORDER BY id", func(row *sql.Rows) error {
+		i := instant{whole: true}
+		err := row.Scan(&i.id, &i.time)
+		list = append(list, i)
+		return err
+	}, t.whole, t.lastID())
+	return list, err
 }
 
 func (t *telling) lastID() int64 { return t.instants[len(t.instants)-1].id }
@@ -282,32 +293,31 @@ func (t *telling) findings() error {
 			t.Findings = append(t.Findings, *f)
 		}
 	}
+	wholes, err := t.wholes()
+	if err != nil {
+		return err
+	}
+	// to ends what the whole samples before one do not name; what they do is seen.
 	var current int64
-	settle := func(at time.Time) { // after a whole sample
-		for n, f := range open {
-			if !f.seen {
-				end(n, f, at)
+	to := func(sample int64) {
+		for ; len(wholes) > 0 && wholes[0].id < sample; wholes = wholes[1:] {
+			for n, f := range open {
+				if f.seen < wholes[0].id {
+					end(n, f, time.UnixMilli(wholes[0].time))
+				}
 			}
 		}
+		current = sample
 	}
-	var wholeAt time.Time
-	inWhole := false
-	err := t.each(`SELECT f.netns, f.code, f.present, f.name, f.severity, f.title, f.evidence, f.remedies, f.sample, s.time, s.whole
+	err = t.each(`SELECT f.netns, f.code, f.present, f.name, f.severity, f.title, f.evidence, f.remedies, f.sample, s.time
 		FROM finding_sample f JOIN sample s ON s.id = f.sample WHERE f.sample BETWEEN ? AND ? ORDER BY f.sample, f.netns, f.code`, func(row *sql.Rows) error {
 		var sample, at int64
-		var whole bool
-		netns, present, f, err := scanFinding(row, &sample, &at, &whole)
+		netns, present, f, err := scanFinding(row, &sample, &at)
 		if err != nil {
 			return err
 		}
 		if sample != current {
-			if inWhole {
-				settle(wholeAt)
-			}
-			current, inWhole, wholeAt = sample, whole, time.UnixMilli(at)
-			for _, o := range open {
-				o.seen = false
-			}
+			to(sample)
 		}
 		n := name{netns, f.Code}
 		if !t.wantsNamespace(t.names[netns]) {
@@ -326,15 +336,13 @@ func (t *telling) findings() error {
 		case f.Severity >= o.Severity:
 			o.Finding = f
 		}
-		o.seen = true
+		o.seen = sample
 		return nil
 	}, t.whole, t.lastID())
 	if err != nil {
 		return err
 	}
-	if inWhole {
-		settle(wholeAt)
-	}
+	to(t.lastID() + 1)
 	for n, f := range open {
 		f.Open = true
 		end(n, f, t.Story.Until)

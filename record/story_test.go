@@ -97,6 +97,40 @@ func TestAStoryTellsWhatHappened(t *testing.T) {
 	}
 }
 
+// What was there when the recorder was stopped, and is not when it starts again, ended
+// at the latest then, though no row says so.
+func TestARestartEndsWhatIsGone(t *testing.T) {
+	r, path := create(t, Options{})
+	full := aSample(0, aPool("10.0.0.5:443", 28232))
+	full.Namespaces[0].Judged = true
+	full.Namespaces[0].Findings = []finding.Finding{{Code: "PR101", Severity: finding.Critical, Title: "no port is left"}}
+	appendAll(t, r, full)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Create(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, after := range []time.Duration{10 * time.Second, 20 * time.Second} {
+		s := aSample(after)
+		s.Namespaces[0].Judged = true
+		appendAll(t, r, s)
+	}
+	s, err := openRecord(t, path).Story(Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := began.Add(10 * time.Second)
+	if p := s.Pools[0]; len(p.Spells) != 1 || p.Spells[0].Open || !p.Spells[0].To.Equal(ended) {
+		t.Errorf("spells %+v", p.Spells)
+	}
+	if len(s.Findings) != 1 || s.Findings[0].Open || !s.Findings[0].To.Equal(ended) {
+		t.Errorf("findings %+v", s.Findings)
+	}
+}
+
 func TestAStoryIsAboutWhatWasAsked(t *testing.T) {
 	r, path := create(t, Options{})
 	appendAll(t, r, anIncident()...)
@@ -218,7 +252,27 @@ func TestARecordTellsWhatWasAppended(t *testing.T) {
 				}
 			}
 		}
-		story, err := rec.Story(Query{Since: want[from].Time, Points: 7})
+		// In one part for each sample the curve says what that sample said.
+		story, err := rec.Story(Query{Since: want[from].Time, Points: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range story.Pools {
+			for i, w := range want[from:] {
+				held := 0
+				for _, n := range w.Namespaces {
+					for _, q := range n.Pools {
+						if n.ID == p.Netns && q.Key == p.Key {
+							held = q.Held
+						}
+					}
+				}
+				if q := p.Points[i]; q.Taken != held || q.Present != (held > 0) {
+					t.Errorf("%v: sample %d is drawn as %+v, %d were held", p.Key, from+i, q, held)
+				}
+			}
+		}
+		story, err = rec.Story(Query{Since: want[from].Time, Points: 7})
 		if err != nil {
 			t.Fatal(err)
 		}

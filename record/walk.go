@@ -87,13 +87,8 @@ func (t *telling) walk() error {
 // what held before the first instant, with that one. where restricts the rows.
 func (t *telling) states(where string, fn func(p *tracked, at int)) error {
 	first := t.instants[0].id
-	wholes := make(map[int64]bool)
-	if err := t.each("SELECT id FROM sample WHERE whole AND id BETWEEN ? AND ?", func(row *sql.Rows) error {
-		var id int64
-		err := row.Scan(&id)
-		wholes[id] = true
-		return err
-	}, t.whole, t.lastID()); err != nil {
+	wholes, err := t.wholes()
+	if err != nil {
 		return err
 	}
 	var current int64
@@ -104,9 +99,10 @@ func (t *telling) states(where string, fn func(p *tracked, at int)) error {
 		}
 	}
 	settle := func() { // after a sample: what a whole one did not name is not there
-		if !wholes[current] {
+		if len(wholes) == 0 || wholes[0].id != current {
 			return
 		}
+		wholes = wholes[1:]
 		for _, p := range t.pools {
 			if p != nil && p.present && p.seen != current {
 				p.present = false
@@ -115,26 +111,34 @@ func (t *telling) states(where string, fn func(p *tracked, at int)) error {
 		}
 	}
 	begun := false
-	begin := func() { // what no row of the first instant changed holds at it
-		begun = true
-		for _, p := range t.pools {
-			if p != nil && p.present {
-				fn(p, 0)
+	step := func(sample int64) { // to the next sample
+		if settle(); !begun && sample > first { // what no row of the first instant changed holds at it
+			begun = true
+			for _, p := range t.pools {
+				if p != nil && p.present {
+					fn(p, 0)
+				}
 			}
 		}
+		current = sample
+		at, inside = t.find(sample)
 	}
-	err := t.each("SELECT "+poolColumns+" FROM pool_sample WHERE sample BETWEEN ? AND ?"+where+" ORDER BY sample, pool", func(rows *sql.Rows) error {
+	to := func(sample int64) { // a whole sample may name no pool at all
+		for len(wholes) > 0 && wholes[0].id < sample {
+			if wholes[0].id > current {
+				step(wholes[0].id)
+			}
+			settle()
+		}
+		step(sample)
+	}
+	err = t.each("SELECT "+poolColumns+" FROM pool_sample WHERE sample BETWEEN ? AND ?"+where+" ORDER BY sample, pool", func(rows *sql.Rows) error {
 		sample, id, present, row, err := scanPool(rows)
 		if err != nil {
 			return err
 		}
 		if sample != current {
-			settle()
-			if !begun && sample > first {
-				begin()
-			}
-			current = sample
-			at, inside = t.find(sample)
+			to(sample)
 		}
 		p, err := t.track(id)
 		if p == nil || err != nil {
@@ -147,10 +151,7 @@ func (t *telling) states(where string, fn func(p *tracked, at int)) error {
 	if err != nil {
 		return err
 	}
-	settle()
-	if !begun {
-		begin()
-	}
+	to(t.lastID() + 1)
 	return nil
 }
 

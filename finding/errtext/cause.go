@@ -250,6 +250,10 @@ func weigh(c *Cause, m *Match, facts *finding.Facts, found []finding.Finding) {
 	case "PR903":
 		weighIPv6(c, m, facts)
 		return
+	case "PR902", "PR112":
+		if weighHolders(c, m, facts) {
+			return
+		}
 	case "PR101":
 		if weighPool(c, m, facts, found) {
 			return

@@ -37,6 +37,7 @@ type Match struct {
 	IPv6      bool           // the destination is an IPv6 address
 	Localhost bool           // the destination is the name localhost
 	Dst       netip.AddrPort // the destination, where it is an address with a port
+	Port      uint16         // the local port that was asked for by number; 0 when it is not said
 
 	event  int
 	kernel string

@@ -335,6 +335,7 @@ func (m *Match) circumstances(lower string, at, end int) {
 		m.AnyPort = (m.Outgoing || portZero.MatchString(lower)) && !fixedPort.MatchString(lower)
 	}
 	m.destination(lower, at)
+	m.localPort(lower, at)
 }
 
 // destination learns toward whom a line speaks: the last address with a port before

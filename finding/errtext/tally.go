@@ -80,4 +80,7 @@ func (t *Tally) Add(line string) {
 	if m.Dst != k.Match.Dst {
 		k.Match.Dst = netip.AddrPort{} // toward more than one destination
 	}
+	if m.Port != k.Match.Port {
+		k.Match.Port = 0
+	}
 }

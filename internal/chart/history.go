@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/go-analyze/charts"
@@ -171,9 +172,16 @@ func stretch(points []Point) string {
 	d := points[1].Time.Sub(points[0].Time)
 	switch {
 	case d >= time.Minute:
-		return fmt.Sprintf("%.3g min", d.Minutes())
+		return twoDigits(d.Minutes()) + " min"
 	case d >= time.Second:
-		return fmt.Sprintf("%.3g s", d.Seconds())
+		return twoDigits(d.Seconds()) + " s"
 	}
 	return fmt.Sprintf("%d ms", d.Milliseconds())
+}
+
+func twoDigits(v float64) string {
+	if v >= 9.95 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 2, 64)
 }

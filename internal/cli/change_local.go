@@ -7,16 +7,15 @@ import (
 	"os"
 	"slices"
 
+	"github.com/portroom/portroom/finding"
 	"github.com/portroom/portroom/host"
-	"github.com/portroom/portroom/internal/claim"
+	"github.com/portroom/portroom/internal/facts"
 	"github.com/portroom/portroom/internal/survey"
 	"github.com/portroom/portroom/internal/target"
 	"github.com/portroom/portroom/pool"
-	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/remedy"
 	"github.com/portroom/portroom/remedy/emit"
 	"github.com/portroom/portroom/remedy/sysctl"
-	"github.com/portroom/portroom/socket"
 )
 
 // shownGains is how many pools a plan shows the gain of.
@@ -53,16 +52,17 @@ func proposeLocal(ctx context.Context, a *app, f *changeFlags, _ target.Target, 
 	if !where.Running && where.Root == "" {
 		return nil, nil, errors.New("--only permanent: this system's files are not read when this network namespace starts; --root names the root of one that has its own")
 	}
-	facts, err := a.localFacts(ctx, place)
+	now, err := a.localFacts(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	set, none, err := assignments(facts, want)
+	r := &sysctl.Facts{Settings: now.Settings, Claims: now.Claims, SSH: sshPort("/")}
+	set, none, err := assignments(now, r, want)
 	if err != nil {
 		return nil, nil, err
 	}
 	var notes []string
-	if set, p.Notes, p.Risks, err = facts.Protect(set); err != nil {
+	if set, p.Notes, p.Risks, err = r.Protect(set); err != nil {
 		return nil, nil, err
 	}
 	d := place.Driver(a.journalOptions(ctx, f).Files)
@@ -79,7 +79,7 @@ func proposeLocal(ctx context.Context, a *app, f *changeFlags, _ target.Target, 
 		return p, d, nil
 	}
 	if where.Running {
-		if err := a.gains(ctx, facts, set, p); err != nil {
+		if err := a.gains(ctx, now, set, p); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -92,11 +92,21 @@ func proposeLocal(ctx context.Context, a *app, f *changeFlags, _ target.Target, 
 	return p, d, nil
 }
 
+// localFacts measures a namespace as check does.
+func (a *app) localFacts(ctx context.Context) (f *finding.Facts, err error) {
+	beside := factsOptions(checkFlags{})
+	err = a.survey(ctx, survey.Options{Owners: true, Services: true}, func(v *survey.View) error {
+		f = facts.Gather(v, v.Pools(), beside)
+		return nil
+	})
+	return f, err
+}
+
 // assignments turns a request into what is to be set; none says why that is
 // nothing.
-func assignments(f *sysctl.Facts, want request) (set []sysctl.Assignment, none string, err error) {
+func assignments(f *finding.Facts, r *sysctl.Facts, want request) (set []sysctl.Assignment, none string, err error) {
 	for _, v := range want.values {
-		s, err := sysctl.Parse(f.Settings, v)
+		s, err := sysctl.Parse(r.Settings, v)
 		if err != nil {
 			return nil, "", usageError{err}
 		}
@@ -110,54 +120,38 @@ func assignments(f *sysctl.Facts, want request) (set []sysctl.Assignment, none s
 	}
 	names := want.remedies
 	if len(names) == 0 {
-		names, none = f.Choose()
+		if names, none = choose(f, sysctl.Remedies); len(names) == 0 && none == "" {
+			none = fmt.Sprintf("nothing to fix: no pool is held to %d%%, and the range %s collides with nobody", finding.DefaultWarn, f.Settings.Range)
+		}
 	}
-	set, err = f.Fix(names)
+	set, err = r.Fix(names)
 	if err != nil {
 		err = usageError{err}
 	}
 	return set, none, err
 }
 
-// localFacts measures a namespace as far as remedies are chosen by it.
-func (a *app) localFacts(ctx context.Context, place sysctl.Place) (*sysctl.Facts, error) {
-	f := &sysctl.Facts{SSH: sshPort("/")}
-	err := a.survey(ctx, survey.Options{Owners: true, Services: true}, func(v *survey.View) error {
-		s := *v.Settings
-		f.Settings, f.Pools, f.Blocked = &s, v.Pools(), v.Table.Blocked().Total
-		for _, h := range v.Services {
-			// A UDP socket on a port of the range has most likely been given it.
-			if h.Proto == socket.UDP && s.Range.Contains(h.SrcPort) {
-				continue
-			}
-			by := h.Proto.String()
-			if h.Owner.PID > 0 {
-				by = fmt.Sprintf("%s[%d]", h.Owner.Command, h.Owner.PID)
-			}
-			f.Claims = append(f.Claims, claim.Claim{Kind: claim.Listening, Ports: port.Range{First: h.SrcPort, Last: h.SrcPort}, By: by})
-		}
-		return nil
-	})
-	if err != nil || !place.First {
-		return f, err
+// choose takes the remedies of what portroom check finds; none says what is wrong that
+// no remedy mends, "" when nothing is.
+func choose(f *finding.Facts, can []string) (names []string, none string) {
+	found := finding.Judge(f)
+	if names = f.Choose(found, can); len(names) > 0 {
+		return names, ""
 	}
-	units, err := claim.Units("/")
-	var listening port.Set
-	for _, c := range f.Claims {
-		listening.AddRange(c.Ports)
+	left := finding.Unanswered(found, nil)
+	if left == nil {
+		return nil, ""
 	}
-	for _, c := range units {
-		if listening.LenIn(c.Ports) == 0 {
-			f.Claims = append(f.Claims, c)
-		}
+	none = fmt.Sprintf("nothing that portroom fix does helps against %s %s", left.Code, left.Title)
+	if len(left.Remedies) > 0 {
+		none += "; what helps: " + remedyText(&left.Remedies[0])
 	}
-	f.Claims = append(f.Claims, claim.NodePorts("/")...)
-	return f, err
+	return nil, none
 }
 
 // gains measures once more, as if the plan were carried out: what the tightest
 // pools will give, and which will give nothing any more.
-func (a *app) gains(ctx context.Context, f *sysctl.Facts, set []sysctl.Assignment, p *remedy.Proposal) error {
+func (a *app) gains(ctx context.Context, f *finding.Facts, set []sysctl.Assignment, p *remedy.Proposal) error {
 	suppose := func(s *host.Settings) error { return sysctl.Suppose(s, set) }
 	return a.survey(ctx, survey.Options{Suppose: suppose}, func(v *survey.View) error {
 		capacity := v.Settings.Range.Len() - v.Table.Blocked().Total
@@ -173,11 +167,11 @@ func (a *app) gains(ctx context.Context, f *sysctl.Facts, set []sysctl.Assignmen
 			}
 		}
 		if len(f.Pools) == 0 {
-			was := f.Settings.Range.Len() - f.Blocked
+			was := f.Settings.Range.Len() - f.Blocked.Total
 			p.Gains = []remedy.Gain{{Pool: "each destination", Before: empty(was, f.Settings), After: empty(capacity, v.Settings)}}
 		}
 		switch {
-		case capacity <= 0 && f.Settings.Range.Len() > f.Blocked:
+		case capacity <= 0 && f.Settings.Range.Len() > f.Blocked.Total:
 			p.Risks = append(p.Risks, remedy.Risk{Name: sysctl.FewerPorts, Text: "no port is left to any destination after this: every connect() will fail"})
 		case len(dry) > 0:
 			text := dry[0] + " has no port left after this: connects there will fail"

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"path/filepath"
 
+	"github.com/portroom/portroom/finding"
 	"github.com/portroom/portroom/host/nt"
 	"github.com/portroom/portroom/internal/atomicfile"
+	"github.com/portroom/portroom/internal/facts"
 	"github.com/portroom/portroom/internal/target"
 	"github.com/portroom/portroom/internal/winhost"
 	"github.com/portroom/portroom/registry"
@@ -87,7 +89,7 @@ func proposeRegistry(ctx context.Context, a *app, f *changeFlags, t target.Targe
 		return nil, nil, targetError{t, errors.Join(err, d.Close())}
 	}
 	r := winreg.Request{Machine: o.Machine, Settings: s, Driver: d}
-	p, err := proposeWindows(&r, want)
+	p, err := proposeWindows(&r, want, func() (*finding.Facts, error) { return facts.OfTarget(s, t.String(), facts.Options{}), nil })
 	if err != nil {
 		return nil, nil, errors.Join(err, d.Close())
 	}
@@ -96,14 +98,27 @@ func proposeRegistry(ctx context.Context, a *app, f *changeFlags, t target.Targe
 	return p, d, nil
 }
 
-// proposeWindows makes the plan of a request and its backup.
-func proposeWindows(r *winreg.Request, want request) (*remedy.Proposal, error) {
-	var p *remedy.Proposal
-	var err error
+// proposeWindows makes the plan of a request and its backup. look tells what the
+// remedies are chosen by.
+func proposeWindows(r *winreg.Request, want request, look func() (*finding.Facts, error)) (p *remedy.Proposal, err error) {
+	names, none := want.remedies, ""
+	if want.values == nil && len(names) == 0 {
+		f, err := look()
+		if err != nil {
+			return nil, err
+		}
+		names, none = choose(f, winreg.Remedies)
+		if len(names) == 0 && (none == "" || r.Settings.System.Era == nt.UnknownEra) {
+			none = r.Nothing()
+		}
+	}
 	if want.values != nil {
 		p, err = r.Set(want.values)
 	} else {
-		p, err = r.Fix(want.remedies)
+		p, err = r.Fix(names)
+	}
+	if err == nil && none != "" {
+		p.Notes = append(p.Notes, none)
 	}
 	var bad *winreg.ValueError
 	if errors.As(err, &bad) {
@@ -148,7 +163,7 @@ type hostStore struct {
 func (s hostStore) Close() error { return s.host.Close() }
 
 // proposeRunning plans a change of the Windows that portroom runs on.
-func proposeRunning(ctx context.Context, _ *app, f *changeFlags, t target.Target, want request) (*remedy.Proposal, remedy.Driver, error) {
+func proposeRunning(ctx context.Context, a *app, f *changeFlags, t target.Target, want request) (*remedy.Proposal, remedy.Driver, error) {
 	if f.emit == "" && (f.root != "" || f.only != "") {
 		return nil, nil, usagef("--root and --only are for a Linux system")
 	}
@@ -161,7 +176,7 @@ func proposeRunning(ctx context.Context, _ *app, f *changeFlags, t target.Target
 		return nil, nil, errors.Join(err, d.Close())
 	}
 	r := winreg.Request{Machine: h.Machine, Settings: s, Live: h.Live, Driver: d}
-	p, err := proposeWindows(&r, want)
+	p, err := proposeWindows(&r, want, func() (*finding.Facts, error) { return a.localFacts(ctx) })
 	if err != nil {
 		return nil, nil, errors.Join(err, d.Close())
 	}

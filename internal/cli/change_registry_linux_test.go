@@ -90,6 +90,7 @@ func TestEveryProductOfTheArticleIsFixedAndUndone(t *testing.T) {
 			set := "ControlSet00" + current
 			begin := d.content()
 			was := d.value(set, "MaxUserPort")
+			stated := parse[gainOfTarget](t, d.checked()).widening()
 			out, _ := d.run(0, "fix", "--target", "system:"+d.dir, "--yes", "--json")
 			if was == "65534" {
 				if !strings.Contains(out, `"status": "nothing"`) || d.content() != begin {
@@ -98,6 +99,9 @@ func TestEveryProductOfTheArticleIsFixedAndUndone(t *testing.T) {
 			} else {
 				if got := d.value(set, "MaxUserPort"); got != "65534" || !strings.Contains(out, `"status": "done"`) {
 					t.Errorf("MaxUserPort is %q: %s", got, out)
+				}
+				if p := parse[gainOfFix](t, out); len(p.Gains) == 0 || stated == nil || p.Gains[0].After != *stated {
+					t.Errorf("check states %+v, fix promises %s", stated, out)
 				}
 				if d.content() == begin {
 					t.Error("hivexregedit sees no change")

@@ -26,12 +26,15 @@ them believes are a warning.
 The exit status follows the convention of monitoring plugins.
 
 EXIT STATUS
-  0   every pool is below --warn; of a target, nothing is wrong with its settings
+  0   every pool is below --warn, and no finding is critical; of a target, nothing is
+      wrong with its settings
   1   a pool is at or above --warn percent held; of a target, a value is out of
       range, of a wrong type, not read or ignored there, or --warn percent of the
       range are reserved or excluded
-  2   a pool is at or above --crit percent held, or has no port left; of a target,
-      --crit percent of the range are reserved or excluded, or all of it
+  2   a pool is at or above --crit percent held, or has no port left, or another
+      finding is critical, such as a connection tracking table at --crit percent
+      (PR119) or tcp_tw_recycle (PR116); of a target, --crit percent of the range are
+      reserved or excluded, or all of it
   3   could not be measured or read
   64  wrong usage`
 
@@ -79,9 +82,9 @@ func (a *app) checkCommand() *cobra.Command {
 			}
 			var reports []*report
 			var events *eventsJSON
-			first := firstSettings()
+			beside := factsOptions(f)
 			err = a.survey(cmd.Context(), survey.Options{Owners: true, Services: true, Visit: samples.visit()}, func(v *survey.View) error {
-				r := assess(v, f, first)
+				r := assess(v, f, beside)
 				samples.forecast(r, v)
 				events = liveEvents(cmd.Context(), r)
 				reports = append(reports, r)

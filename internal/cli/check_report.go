@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/portroom/portroom/finding"
-	"github.com/portroom/portroom/host"
 	"github.com/portroom/portroom/internal/facts"
 	"github.com/portroom/portroom/internal/survey"
 	"github.com/portroom/portroom/pool"
@@ -30,9 +29,8 @@ type report struct {
 	json checkNamespaceJSON
 }
 
-// assess judges one namespace, on a thread inside it. first are the settings that
-// those of another namespace are compared with, nil for none.
-func assess(v *survey.View, f checkFlags, first *host.Settings) *report {
+// assess judges one namespace, on a thread inside it, with what is known beside it.
+func assess(v *survey.View, f checkFlags, beside facts.Options) *report {
 	pools := v.Pools()
 	r := &report{label: v.Namespace.Label, pools: len(pools), limited: limitText(v)}
 	worst, bad := levels(pools, f)
@@ -42,14 +40,17 @@ func assess(v *survey.View, f checkFlags, first *host.Settings) *report {
 	if capacity <= 0 {
 		r.level = levelCritical
 	}
-	r.verdict = verdict(bad, pools, capacity, r.level, f)
 	r.ports = rangeLine(v.Range(socket.TCP), capacity, blocked.Total)
 	r.blocked = blockedLines(v, blocked)
 	if v.Hostwide() {
 		r.ports = hostwideLine(v.Range(socket.TCP), capacity, blocked.Total)
 		r.blocked = append(r.blocked, otherRanges(v)...)
 	}
-	r.found = finding.Judge(facts.Gather(v, pools, facts.Options{Root: "/", Warn: f.warn, Crit: f.crit, First: first}))
+	r.found = finding.Judge(facts.Gather(v, pools, beside))
+	r.verdict = verdict(bad, pools, capacity, r.level, f)
+	if c := beyondPools(r.found); c != nil && r.level < levelCritical {
+		r.level, r.verdict = levelCritical, clean(c.Title)
+	}
 	if v.Limited != nil {
 		r.notes = append(r.notes, note{"limited", boundsLine(v.Hostwide(), v.Limited.Error())})
 	}
@@ -65,6 +66,17 @@ func assess(v *survey.View, f checkFlags, first *host.Settings) *report {
 		r.json.Pools = append(r.json.Pools, jsonPool(v, &r.top[i].pool))
 	}
 	return r
+}
+
+// beyondPools is a critical finding, the first: connects fail for another reason than
+// a full pool, such as a full connection tracking table. Nil when there is none.
+func beyondPools(found []finding.Finding) *finding.Finding {
+	for i := range found {
+		if f := &found[i]; f.Severity == finding.Critical && f.MootBy == "" {
+			return f
+		}
+	}
+	return nil
 }
 
 // levels judges pools: how bad the worst is, and which are beyond --warn.

@@ -25,6 +25,9 @@ of this system if it has it, else of another; --system says which. - reads a log
 standard input and says what was recognised in it, how often and when. The code of a
 finding, such as PR105, says what the rule is and whether this host breaks it.
 
+Of a port that is in use, who holds it is said where the message names the port, or
+--port does.
+
 The causes are those of docs/findings.md. Weights are judgements, and add up to 1; a
 host that shows nothing now may have been short of ports at the time. Without
 privilege less is seen; with --no-host, and for errors of another system, nothing is
@@ -43,6 +46,7 @@ var errorSystems = []finding.System{finding.Linux, finding.Windows, finding.Darw
 type explainFlags struct {
 	system string
 	noHost bool
+	port   uint16
 }
 
 func (a *app) explainCommand() *cobra.Command {
@@ -54,6 +58,8 @@ func (a *app) explainCommand() *cobra.Command {
 		Example: `  portroom explain 10055
   portroom explain EADDRNOTAVAIL --json
   portroom explain 'dial tcp 10.0.0.5:80: connect: cannot assign requested address'
+  portroom explain 'listen tcp :8080: bind: address already in use'
+  portroom explain EADDRINUSE --port 8080
   portroom explain event 4227
   journalctl -u web1 | portroom explain -`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -68,11 +74,14 @@ func (a *app) explainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			e := &explainer{app: a, here: here, asked: f.system != "", noHost: f.noHost}
-			if len(args) == 1 && args[0] == "-" {
+			e := &explainer{app: a, here: here, asked: f.system != "", noHost: f.noHost, port: f.port}
+			what := strings.Join(args, " ")
+			if f.port != 0 && (what == "-" || ruleOf(what) != nil) {
+				return usagef("--port goes with one error: leave it out")
+			}
+			if what == "-" {
 				return e.log(cmd.Context(), cmd.InOrStdin())
 			}
-			what := strings.Join(args, " ")
 			if r := ruleOf(what); r != nil {
 				return e.rule(cmd.Context(), r)
 			}
@@ -80,6 +89,7 @@ func (a *app) explainCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&f.system, "system", "", "the `system` that the error is from: linux, windows, darwin or freebsd (default: this one)")
+	c.Flags().Uint16Var(&f.port, "port", 0, "the `port` that a server could not listen on, where the message does not say it")
 	c.Flags().BoolVar(&f.noHost, "no-host", false, "do not look at this host")
 	_ = c.RegisterFlagCompletionFunc("system", cobra.FixedCompletions([]string{"linux", "windows", "darwin", "freebsd"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
@@ -116,6 +126,7 @@ type explainer struct {
 	here   finding.System // that numbers and names are taken for
 	asked  bool           // the caller named it
 	noHost bool
+	port   uint16 // that a server could not listen on; 0 when not said
 
 	looked  bool
 	facts   *finding.Facts
@@ -128,6 +139,9 @@ type explainer struct {
 func (e *explainer) explain(ctx context.Context, m errtext.Match) (errtext.Explanation, error) {
 	if !e.noHost && (m.System == "" || m.System == finding.System(runtime.GOOS)) {
 		if err := e.look(ctx); err != nil {
+			return errtext.Explanation{}, err
+		}
+		if err := e.holders(ctx, m.Port); err != nil {
 			return errtext.Explanation{}, err
 		}
 		return errtext.Explain(m, e.facts, e.found), nil
@@ -145,9 +159,9 @@ func (e *explainer) look(ctx context.Context) error {
 		e.limited = err.Error()
 		return nil
 	}
-	first := firstSettings()
+	beside := factsOptions(checkFlags{})
 	err := e.survey(ctx, survey.Options{Owners: true, Services: true}, func(v *survey.View) error {
-		e.facts = facts.Gather(v, v.Pools(), facts.Options{Root: "/", First: first})
+		e.facts = facts.Gather(v, v.Pools(), beside)
 		e.found = finding.Judge(e.facts)
 		e.limited = limitText(v)
 		return nil
@@ -165,11 +179,35 @@ func (e *explainer) look(ctx context.Context) error {
 	return nil
 }
 
+// holders finds out who holds a port that somebody asked for by number.
+func (e *explainer) holders(ctx context.Context, port uint16) error {
+	if port == 0 || e.facts == nil || e.facts.Held[port] != nil {
+		return nil
+	}
+	err := e.survey(ctx, survey.Options{Owners: true, Port: port}, func(v *survey.View) error {
+		if e.facts.Held == nil {
+			e.facts.Held = make(map[uint16][]finding.Holder)
+		}
+		e.facts.Held[port] = facts.Holders(v)
+		return nil
+	})
+	if err != nil && ctx.Err() == nil && e.netns == "" {
+		return nil // it can be explained without
+	}
+	return err
+}
+
 // one explains a word or a message.
 func (e *explainer) one(ctx context.Context, what string) error {
 	m, ok := errtext.Lookup(what, e.here)
 	if !ok {
 		return usagef("%q is nothing that explain knows: want %s", errtext.Readable(what, 60), explainWant)
+	}
+	if e.port != 0 {
+		if m.Err == nil || m.Err.Name != "EADDRINUSE" {
+			return usagef("--port is for a port that is in use (EADDRINUSE), not for %s", m.Name)
+		}
+		m.Port = e.port
 	}
 	x, err := e.explain(ctx, m)
 	if err != nil {

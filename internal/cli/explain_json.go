@@ -13,6 +13,7 @@ type explanationJSON struct {
 	System     string        `json:"system"`
 	Call       string        `json:"call"`
 	Dst        string        `json:"dst"`
+	Port       int           `json:"port"`
 	Exhaustion string        `json:"exhaustion"`
 	Measured   bool          `json:"measured"`
 	Causes     []causeJSON   `json:"causes"`
@@ -39,7 +40,7 @@ type meaningJSON struct {
 func (e *explainer) jsonExplanation(x *errtext.Explanation) explanationJSON {
 	m := &x.Match
 	j := explanationJSON{
-		Number: m.Number, Name: m.Name, System: string(m.System), Call: string(m.Call),
+		Number: m.Number, Name: m.Name, System: string(m.System), Call: string(m.Call), Port: int(m.Port),
 		Exhaustion: string(x.Exhaustion), Measured: x.Measured, Causes: []causeJSON{}, Meanings: []meaningJSON{},
 		Limited: e.limitedRemark(),
 	}

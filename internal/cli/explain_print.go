@@ -34,7 +34,10 @@ func matchName(m *errtext.Match) string {
 	if m.UDP {
 		s += " with UDP"
 	}
-	if m.Dst.IsValid() {
+	switch {
+	case m.Port != 0:
+		s += fmt.Sprintf(", of port %d", m.Port)
+	case m.Dst.IsValid():
 		s += ", toward " + m.Dst.String()
 	}
 	return s

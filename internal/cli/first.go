@@ -2,8 +2,16 @@ package cli
 
 import (
 	"github.com/portroom/portroom/host"
+	"github.com/portroom/portroom/internal/facts"
 	"github.com/portroom/portroom/internal/netns"
 )
+
+// factsOptions are what is known of this host beside the namespace that is judged.
+func factsOptions(f checkFlags) facts.Options {
+	return facts.Options{
+		Root: "/", Warn: f.warn, Crit: f.crit, First: firstSettings(), Units: facts.Units("/"),
+	}
+}
 
 // firstSettings returns the settings that those of another namespace are compared
 // with: of the namespace of process 1, or where that may not be looked at of the

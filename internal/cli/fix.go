@@ -23,13 +23,19 @@ On Windows, of this host or of a --target:
   max-user-port       MaxUserPort=65534, up to Windows XP and Server 2003
   timed-wait-delay    TcpTimedWaitDelay=30
   dynamic-range       the dynamic ranges of TCP 10240–65535, from Windows Vista on
-  restore-default     take away a MaxUserPort that the system does not go by
+  restore-default     take away a MaxUserPort or TcpTimedWaitDelay that the system does
+                      not go by
+
+On macOS and FreeBSD, where it is run:
+
+  widen-range         the range from 32768 on, where it begins higher
 
 docs/remedies.md says of each what it gains, what may go wrong, and how that was
-checked. Without a name, widen-range is chosen when a pool is held to 70% and the
-range can be wider, tw-reuse when it cannot and TIME_WAIT holds most of the pool,
-and the others where they cost nothing. On Windows timed-wait-delay is chosen only
-where the value is out of its range.
+checked. Without a name, fix goes by what "portroom check" finds. Of each warning, and
+of what is worse, it takes the first remedy that it can do, unless one that it took
+before helps there too; of all other findings only what has no hazard. The registry of
+a Windows that is not running shows no connections: it is taken for one that runs short
+of ports. The gain of a remedy is the one that check states.
 
 ` + changeSteps
 

@@ -155,8 +155,8 @@ func (a *app) spark(points []record.Point) string {
 	if a.ascii {
 		blocks = []rune("_.-=+*%#")
 	}
-	// Three parts of the time in each character.
-	const each = 3
+	const most = 20 // characters
+	each := max(1, (len(points)+most-1)/most)
 	var b strings.Builder
 	for i := 0; i < len(points); i += each {
 		share, present := 0.0, false

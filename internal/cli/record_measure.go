@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/portroom/portroom/finding"
-	"github.com/portroom/portroom/host"
 	"github.com/portroom/portroom/internal/facts"
 	"github.com/portroom/portroom/internal/flight"
 	"github.com/portroom/portroom/internal/netns"
@@ -32,7 +31,7 @@ type measurer struct {
 	namespaces []netns.Namespace
 	listed     time.Time // when they were
 	own        bool      // of all namespaces only its own may be entered
-	first      *host.Settings
+	beside     facts.Options
 }
 
 // listEvery is how often it is looked for new namespaces: each process is looked at
@@ -101,7 +100,7 @@ func (m *measurer) measure(ctx context.Context, thorough bool) (*record.Sample, 
 	}
 	opt := survey.Options{Namespaces: list, Owners: thorough, Services: thorough}
 	if thorough {
-		m.first = firstSettings()
+		m.beside = factsOptions(checkFlags{warn: defaultWarn, crit: defaultCrit})
 		if m.tracer != nil {
 			owners, err := m.tracer.Owners()
 			if err != nil {
@@ -155,7 +154,7 @@ func (m *measurer) namespace(v *survey.View, thorough bool) record.Namespace {
 		Pools: pools, Holders: thorough, Settings: recordSettings(v), Judged: thorough,
 	}
 	if thorough {
-		for _, found := range finding.Judge(facts.Gather(v, pools, facts.Options{Root: "/", Warn: f.warn, Crit: f.crit, First: m.first})) {
+		for _, found := range finding.Judge(facts.Gather(v, pools, m.beside)) {
 			if found.MootBy == "" {
 				n.Findings = append(n.Findings, found)
 			}

@@ -5,10 +5,12 @@ package facts
 
 import (
 	"fmt"
+	"net/netip"
 
 	"github.com/portroom/portroom/finding"
 	"github.com/portroom/portroom/host"
 	"github.com/portroom/portroom/host/nt"
+	"github.com/portroom/portroom/internal/claim"
 	"github.com/portroom/portroom/internal/survey"
 	"github.com/portroom/portroom/internal/winhost"
 	"github.com/portroom/portroom/pool"
@@ -20,6 +22,7 @@ type Options struct {
 	Root       string         // where the files are; "/" for this host
 	Warn, Crit int            // the thresholds of the rules, in percent
 	First      *host.Settings // of the namespace that others are compared with; nil for none
+	Units      claim.Claims   // what [Units] returned
 }
 
 // Gather returns the facts of a view. It is called as the view's function is, on a
@@ -41,10 +44,9 @@ func Gather(v *survey.View, pools []pool.Pool, opt Options) *finding.Facts {
 		return f
 	}
 	f.System, f.Settings, f.First = finding.Linux, v.Settings, opt.First
-	for _, s := range v.Services {
-		if s.Proto == socket.TCP {
-			f.Listeners.Add(s.SrcPort)
-		}
+	f.Claims = claims(v, opt)
+	if t, ok := v.Table.(*pool.Table); ok {
+		f.Bound = t.Bound()
 	}
 	FromFiles(f, opt.Root)
 	return f
@@ -64,11 +66,30 @@ func bound(f *finding.Facts) {
 	}
 }
 
+// Holders returns the sockets on the port that a view was asked about.
+func Holders(v *survey.View) []finding.Holder {
+	out := []finding.Holder{}
+	for i := range v.Sockets {
+		s := &v.Sockets[i]
+		h := finding.Holder{
+			Proto: s.Proto, State: s.State, Local: netip.AddrPortFrom(s.Src.Netip(), s.SrcPort), PID: s.Owner.PID, Command: s.Owner.Command,
+		}
+		if s.DstPort != 0 {
+			h.Peer = netip.AddrPortFrom(s.Dst.Netip(), s.DstPort)
+		}
+		if s.HalfOpenTimeWait {
+			h.State = socket.TimeWait
+		}
+		out = append(out, h)
+	}
+	return out
+}
+
 // OfTarget returns the facts of a Windows that is not looked at while it runs. name
 // is what its remedies call it: a --target, as a shell takes it.
 func OfTarget(s *nt.Settings, name string, opt Options) *finding.Facts {
 	return &finding.Facts{
 		System: finding.Windows, Warn: opt.Warn, Crit: opt.Crit, Target: name,
-		Windows: &finding.WindowsFacts{Settings: s},
+		Windows: &finding.WindowsFacts{Settings: s}, SettingsOnly: true,
 	}
 }

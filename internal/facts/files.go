@@ -9,8 +9,6 @@ import (
 
 	"github.com/portroom/portroom/finding"
 	"github.com/portroom/portroom/host"
-	"github.com/portroom/portroom/internal/claim"
-	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/socket"
 )
 
@@ -31,7 +29,6 @@ func FromFiles(f *finding.Facts, root string) {
 	f.Overflows = counter(netFile(root, "netstat"), "TcpExt:", "TCPTimeWaitOverflow")
 	f.Conntrack = conntrack(root)
 	f.IPv6 = ipv6(root)
-	f.NodePorts = nodePorts(root, f.Settings)
 }
 
 // parameter reads a kernel parameter; "" when there is none or it cannot be read.
@@ -161,18 +158,4 @@ func ipv6(root string) socket.Tri {
 		}
 	}
 	return socket.Unknown
-}
-
-// nodePorts returns the NodePorts where Kubernetes runs. Its programs are looked
-// for only where the ephemeral range reaches as low as NodePorts do by default, for
-// that takes a look at every process.
-func nodePorts(root string, s *host.Settings) *port.Range {
-	const last = 32767 // of claim's
-	if s.Range.First > last {
-		return nil
-	}
-	for _, c := range claim.NodePorts(root) {
-		return &c.Ports
-	}
-	return nil
 }

@@ -141,7 +141,7 @@ func TestThatSamplesBecameRarerIsSaid(t *testing.T) {
 	if err := w.fly(t, 5*time.Minute, Loop{Interval: time.Second, MaxCPU: 0.01}); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"a sample every 11.7s instead of 1s: each takes 70ms of processor time, and 1% of one processor is what the recorder may take"}
+	want := []string{"a sample every 12.7s instead of 1s: each takes 70ms of processor time, and 1% of one processor is what the recorder may take"}
 	if d := cmp.Diff(want, w.log); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
@@ -156,7 +156,7 @@ func TestThatSamplesBecameRarerIsSaid(t *testing.T) {
 	if told != 1 {
 		t.Errorf("the record says it %d times", told)
 	}
-	if i := w.appended[5].Interval; i.Round(100*time.Millisecond) != 11700*time.Millisecond {
+	if i := w.appended[5].Interval; i.Round(100*time.Millisecond) != 12700*time.Millisecond {
 		t.Errorf("the interval of a sample is %v", i)
 	}
 }

@@ -18,7 +18,7 @@ type Pace struct {
 // Of the share, samples get so much and what makes some of them thorough so much. The
 // rest is for what was not foreseen.
 const (
-	forPlain    = 0.6
+	forPlain    = 0.55
 	forThorough = 0.3
 )
 

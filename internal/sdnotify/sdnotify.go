@@ -21,11 +21,18 @@ func Send(state string) error {
 		return fmt.Errorf("tell the service manager %q: %w", state, err)
 	}
 	defer func() { _ = c.Close() }() // what was sent is sent
-	if _, err = c.Write([]byte(state)); err != nil {
+	// A manager that does not read must not stop the service.
+	if err = c.SetWriteDeadline(time.Now().Add(patience)); err == nil {
+		_, err = c.Write([]byte(state))
+	}
+	if err != nil {
 		return fmt.Errorf("tell the service manager %q: %w", state, err)
 	}
 	return nil
 }
+
+// patience is how long Send waits for a manager whose queue is full.
+const patience = 200 * time.Millisecond
 
 // Watchdog returns within which time "WATCHDOG=1" has to be sent again and again, 0
 // when nobody waits for it (sd_watchdog_enabled(3)).

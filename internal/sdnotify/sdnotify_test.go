@@ -33,6 +33,14 @@ func TestTheServiceManagerIsTold(t *testing.T) {
 			t.Errorf("%s: %q %v", name, buf[:n], err)
 		}
 	}
+	// One that does not read: its queue fills up (net.unix.max_dgram_qlen).
+	failed := false
+	for i := 0; i < 5000 && !failed; i++ {
+		failed = sdnotify.Send("WATCHDOG=1") != nil
+	}
+	if !failed {
+		t.Error("the queue of a manager that does not read has no end")
+	}
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "none"))
 	if err := sdnotify.Send("READY=1"); err == nil {
 		t.Error("nobody listens, and no error")

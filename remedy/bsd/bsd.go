@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/portroom/portroom/host/nt"
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/remedy"
 )
@@ -114,7 +115,19 @@ func parse(text string) ([]assignment, error) {
 		}
 		return []assignment{{key: name, value: strconv.Itoa(n), hazard: "the shorter TIME_WAIT is, the likelier a late segment of an old connection meets a new one"}}, nil
 	}
-	return nil, refuse("%.60q is no parameter that portroom sets here: want %s", name, Settable)
+	return nil, refuse("%.60q is no parameter that portroom sets here: want %s%s", name, Settable, elsewhere(name))
+}
+
+// elsewhere says of which other system a name is.
+func elsewhere(name string) string {
+	name = strings.TrimPrefix(name, prefix)
+	switch {
+	case strings.HasPrefix(name, "ip_local_"), strings.HasPrefix(name, "tcp_"), strings.HasPrefix(name, "net.ipv4."):
+		return "; that one is of Linux"
+	case name == nt.MaxUserPort, name == nt.TcpTimedWaitDelay, name == nt.ReservedPorts:
+		return "; that one is of Windows: --target names one"
+	}
+	return ""
 }
 
 // Set makes the plan that sets values, each named as NAME=VALUE.

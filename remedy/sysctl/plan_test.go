@@ -8,12 +8,11 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/portroom/portroom/finding"
 	"github.com/portroom/portroom/host"
 	"github.com/portroom/portroom/internal/claim"
-	"github.com/portroom/portroom/pool"
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/remedy"
-	"github.com/portroom/portroom/socket"
 )
 
 func ports(first, last int) port.Range {
@@ -57,11 +56,11 @@ func TestAWiderRangeGivesNobodysPortAway(t *testing.T) {
 	widened := 0
 	rapid.Check(t, func(t *rapid.T) {
 		f := drawFacts(t)
-		if _, wider := f.wide(); !wider {
+		if _, wider := finding.Wide(f.Settings); !wider {
 			return // it is wide
 		}
 		widened++
-		set, err := f.Fix([]string{WidenRange})
+		set, err := f.Fix([]string{finding.WidenRange})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,65 +149,6 @@ func TestNoStepExposesAPortWithoutARisk(t *testing.T) {
 	})
 }
 
-func tightPool(states map[socket.State]int) pool.Pool {
-	p := pool.Pool{Capacity: 100, Held: 100}
-	p.Key.Proto = socket.TCP
-	for s, n := range states {
-		p.States[s] = n
-	}
-	return p
-}
-
-func TestTheRemediesThatAreChosen(t *testing.T) {
-	usual := ports(32768, 60999)
-	wide := ports(1024, 65535)
-	delay := host.Value{Name: "net.ipv4.tcp_tw_reuse_delay", Present: true}
-	for name, c := range map[string]struct {
-		settings host.Settings
-		pools    []pool.Pool
-		blocked  int
-		claims   claim.Claims
-		want     string
-		none     string
-	}{
-		"a host without trouble": {
-			settings: host.Settings{Range: usual, Timestamps: 1}, pools: []pool.Pool{{Capacity: 100, Held: 69, HeadroomMax: 31}},
-			none: "nothing to fix: no pool is held to 70%",
-		},
-		"a tight pool": {
-			settings: host.Settings{Range: usual, Timestamps: 1}, pools: []pool.Pool{{Capacity: 100, Held: 70, HeadroomMax: 30}}, want: "widen-range",
-		},
-		"a full pool in a range of odd length": {
-			settings: host.Settings{Range: ports(32768, 61000), Timestamps: 1}, pools: []pool.Pool{{Capacity: 0}}, want: "widen-range",
-		},
-		"every port blocked, and no pool": {settings: host.Settings{Range: ports(100, 101), Timestamps: 1}, blocked: 2, want: "widen-range"},
-		"a full pool of TIME_WAIT in the widest range": {
-			settings: host.Settings{Range: wide, Timestamps: 1}, pools: []pool.Pool{tightPool(map[socket.State]int{socket.TimeWait: 50})}, want: "tw-reuse",
-		},
-		"a full pool of open connections in the widest range": {
-			settings: host.Settings{Range: wide, Timestamps: 1}, pools: []pool.Pool{tightPool(map[socket.State]int{socket.TimeWait: 49, socket.Established: 51})},
-			none: "no setting gives it more",
-		},
-		"a range of odd length":             {settings: host.Settings{Range: ports(32768, 61000), Timestamps: 1}, want: "even-range"},
-		"tcp_tw_reuse without timestamps":   {settings: host.Settings{Range: usual, TWReuse: 1}, want: "restore-timestamps"},
-		"a listener in the range":           {settings: host.Settings{Range: usual, Timestamps: 1}, claims: claim.Claims{{Kind: claim.Listening, Ports: ports(40000, 40000)}}, want: "reserve-listeners"},
-		"a listener outside":                {settings: host.Settings{Range: usual, Timestamps: 1}, claims: claim.Claims{{Kind: claim.Listening, Ports: ports(80, 80)}}, none: "nothing to fix"},
-		"a unit in the range that sleeps":   {settings: host.Settings{Range: usual, Timestamps: 1}, claims: claim.Claims{{Kind: claim.Configured, Ports: ports(40000, 40000)}}, none: "nothing to fix"},
-		"tcp_tw_reuse_delay is not touched": {settings: host.Settings{Range: usual, TWReuse: 1, Timestamps: 1, TWReuseDelay: time.Second, Values: []host.Value{delay}}, none: "nothing to fix"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := &Facts{Settings: &c.settings, Pools: c.pools, Blocked: c.blocked, Claims: c.claims}
-			names, none := f.Choose()
-			if got := strings.Join(names, " "); got != c.want || !strings.Contains(none, c.none) || (none == "") != (c.none == "") {
-				t.Errorf("got %q, %q; want %q, %q", got, none, c.want, c.none)
-			}
-			if _, err := f.Fix(names); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-}
-
 func TestNamedRemediesSetOnlyWhatIsNotSo(t *testing.T) {
 	s := &host.Settings{Range: ports(32768, 61000), Timestamps: 0, TWReuseDelay: time.Second, Values: []host.Value{{Name: "net.ipv4.tcp_tw_reuse_delay", Present: true}}}
 	f := &Facts{Settings: s}
@@ -219,7 +159,7 @@ func TestNamedRemediesSetOnlyWhatIsNotSo(t *testing.T) {
 	if got, want := Title(set), "ip_local_port_range=10240-65535, tcp_tw_reuse=1, tcp_tw_reuse_delay=100, tcp_timestamps=1"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if again, err := f.Fix([]string{TakeOver, TakeOver}); err != nil || Title(again) != "tcp_tw_reuse=1, tcp_timestamps=1" {
+	if again, err := f.Fix([]string{finding.TWReuse, finding.TWReuse}); err != nil || Title(again) != "tcp_tw_reuse=1, tcp_timestamps=1" {
 		t.Errorf("tw-reuse twice, without timestamps: %s, %v", Title(again), err)
 	}
 	if err := Suppose(s, set); err != nil {
@@ -229,11 +169,11 @@ func TestNamedRemediesSetOnlyWhatIsNotSo(t *testing.T) {
 	if err != nil || Title(set) != "tcp_tw_reuse=1" {
 		t.Errorf("again: %s, %v", Title(set), err)
 	}
-	if _, err := f.Fix([]string{WidenRange}); err == nil || !strings.Contains(err.Error(), "as wide as portroom makes it") {
+	if _, err := f.Fix([]string{finding.WidenRange}); err == nil || !strings.Contains(err.Error(), "as wide as portroom makes it") {
 		t.Errorf("widened twice: %v", err)
 	}
 	s.Values[0].Present = false
-	if _, err := f.Fix([]string{TakeOverSooner}); err == nil || !strings.Contains(err.Error(), "came with 6.14") {
+	if _, err := f.Fix([]string{finding.TWReuseDelay}); err == nil || !strings.Contains(err.Error(), "came with 6.14") {
 		t.Errorf("an older kernel: %v", err)
 	}
 }

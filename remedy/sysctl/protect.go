@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/portroom/portroom/finding"
 	"github.com/portroom/portroom/internal/claim"
 	"github.com/portroom/portroom/port"
 	"github.com/portroom/portroom/remedy"
@@ -33,13 +34,7 @@ func (f *Facts) Protect(set []Assignment) (out []Assignment, notes []string, ris
 
 	// What the new part of the range takes in of other people's ports, and what
 	// loses its reservation.
-	open := f.Claims.Set()
-	open.Clip(next.Range)
-	open.Subtract(&next.Reserved)
-	var before port.Set
-	before.AddRange(f.Settings.Range)
-	before.Subtract(&f.Settings.Reserved)
-	open.Subtract(&before) // exposed as it is: what reserve-listeners is for
+	open := finding.Exposed(f.Settings, &next, f.Claims)
 	if open.Len() > 0 && byHand {
 		risk := remedy.Risk{Name: UnprotectedPorts, Text: fmt.Sprintf(
 			"connects may be given ports that belong to others: %s; the list would have to hold %s", f.Claims.In(&open), open.String())}

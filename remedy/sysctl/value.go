@@ -98,6 +98,9 @@ func Parse(s *host.Settings, text string) (Assignment, error) {
 	case "MaxUserPort", "TcpTimedWaitDelay", "ReservedPorts":
 		return a, refuse("%s is a value of Windows: want --target hive:FILE, system:DIR, reg:FILE or remote:HOST, or for this host %s", name, Settable)
 	default:
+		if strings.HasPrefix(name, "portrange") || strings.HasPrefix(name, "net.inet.") {
+			return a, refuse("%s is a parameter of macOS and FreeBSD: run portroom there, with --emit for files; for this host want %s", name, Settable)
+		}
 		return a, refuse("%q is no parameter that portroom sets: want %s", name, Settable)
 	}
 	if err != nil {

@@ -20,36 +20,24 @@ var Remedies = []string{finding.MaxUserPort, finding.TimedWaitDelay, finding.Dyn
 // most servers use, as on Linux.
 var wide = port.Range{First: 10240, Last: 65535}
 
-// choose returns the remedies that this system wants, and why none, if so. What it
-// wants is what KB 196271 says, and on a later system a wider dynamic range; a
-// shorter TIME_WAIT is only for who names it.
-func (r *Request) choose() (names []string, none string) {
+// Nothing says that no finding asks for a remedy, and what is so already.
+func (r *Request) Nothing() string {
 	s := r.Settings
-	switch s.System.Era {
-	case nt.Legacy:
+	switch {
+	case s.System.Era == nt.Legacy:
 		v := s.Value(nt.MaxUserPort)
-		if v.State != nt.Good || *v.Number < *v.Max {
-			names = append(names, finding.MaxUserPort)
+		if v.State != nt.Good {
+			return fmt.Sprintf("nothing to fix: no pool is held to %d%%; portroom fix %s sets %s all the same", finding.DefaultWarn, finding.MaxUserPort, nt.MaxUserPort)
 		}
-		if v := s.Value(nt.TcpTimedWaitDelay); v.State == nt.OutOfRange {
-			names = append(names, finding.TimedWaitDelay)
-		}
-		none = fmt.Sprintf("nothing to fix: %s is 65534, which is the most", nt.MaxUserPort)
-	case nt.Later:
-		if r.Live != nil && len(r.narrow()) > 0 {
-			names = append(names, finding.DynamicRange)
-		}
-		if v := s.Value(nt.MaxUserPort); v != nil && v.Present {
-			names = append(names, finding.RestoreDefault)
-		}
-		none = "nothing to fix: the dynamic port ranges of TCP are wide"
-		if r.Live == nil {
-			none = "there is nothing to fix in this registry: " + s.System.Product + " goes by its dynamic port range, which portroom fix widens on the running system"
-		}
-	default:
-		none = "which Windows this is cannot be told, so neither can what would help: name a remedy, or use portroom set"
+		return fmt.Sprintf("nothing to fix: %s is %d", nt.MaxUserPort, *v.Number)
+	case s.System.Era == nt.UnknownEra:
+		return "which Windows this is cannot be told, so neither can what would help: name a remedy, or use portroom set"
+	case r.Live == nil:
+		return "there is nothing to fix in this registry: " + s.System.Product + " goes by its dynamic port range, which portroom fix widens on the running system"
+	case len(r.narrow()) > 0:
+		return fmt.Sprintf("nothing to fix: no pool is held to %d%%; portroom fix %s widens the ranges all the same", finding.DefaultWarn, finding.DynamicRange)
 	}
-	return names, none
+	return "nothing to fix: the dynamic port ranges of TCP are wide"
 }
 
 // narrow are the dynamic ranges of TCP that could be wider.
@@ -59,14 +47,8 @@ func (r *Request) narrow() []nt.DynamicRange {
 	})
 }
 
-// Fix makes the plan of remedies; without names those that this system wants. A
-// plan without steps has a note that says why. A name that is not accepted is a
-// [ValueError].
+// Fix makes the plan of remedies. A name that is not accepted is a [ValueError].
 func (r *Request) Fix(names []string) (*remedy.Proposal, error) {
-	none := ""
-	if len(names) == 0 {
-		names, none = r.choose()
-	}
 	var set []assignment
 	for _, name := range names {
 		list, err := r.remedy(name)
@@ -75,11 +57,21 @@ func (r *Request) Fix(names []string) (*remedy.Proposal, error) {
 		}
 		set = append(set, list...)
 	}
-	p, err := r.propose(set)
-	if err == nil && len(set) == 0 {
-		p.Notes = append(p.Notes, none)
+	return r.propose(set)
+}
+
+// useless says why a value does nothing; "" for one that is absent or does.
+func (r *Request) useless(name string) string {
+	v := r.Settings.Value(name)
+	switch {
+	case v == nil || !v.Present:
+		return ""
+	case name == nt.MaxUserPort && r.Settings.System.Era == nt.Later:
+		return "nobody should count on a value that this system does not go by"
+	case v.State != nt.Good && v.State != nt.OutOfRange:
+		return "it is of a type that no system goes by"
 	}
-	return p, err
+	return ""
 }
 
 // remedy are the assignments of one remedy.
@@ -96,7 +88,22 @@ func (r *Request) remedy(name string) ([]assignment, error) {
 		v, _ := nt.Documented(nt.TcpTimedWaitDelay)
 		return give(nt.TcpTimedWaitDelay, strconv.FormatUint(uint64(*v.Min), 10), "a closed connection gives its port back sooner; 30 s is the least that is documented ("+v.Source+")")
 	case finding.RestoreDefault:
-		return give(nt.MaxUserPort, absentWord, "nobody should count on a value that this system does not go by")
+		var out []assignment
+		for _, name := range []string{nt.MaxUserPort, nt.TcpTimedWaitDelay} {
+			why := r.useless(name)
+			if why == "" {
+				continue
+			}
+			list, err := give(name, absentWord, why)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, list...)
+		}
+		if out == nil {
+			return nil, refuse("%s: neither %s nor %s has a value that this system does not go by", name, nt.MaxUserPort, nt.TcpTimedWaitDelay)
+		}
+		return out, nil
 	case finding.DynamicRange:
 		if why := r.where(); why != "" {
 			return nil, refuse("%s: %s", name, why)

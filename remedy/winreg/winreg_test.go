@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/portroom/portroom/finding"
 	"github.com/portroom/portroom/host/nt"
 	"github.com/portroom/portroom/registry"
 	"github.com/portroom/portroom/registry/regtext"
@@ -405,6 +406,9 @@ func TestFixDoesWhatTheArticleSays(t *testing.T) {
 		"as wide as it gets": {"2003-standard", []registry.Value{dword("MaxUserPort", 65534)}, nil, nil, "nothing to fix: MaxUserPort is 65534", ""},
 		"too high, and too short": {"2003-standard", []registry.Value{dword("MaxUserPort", 70000), dword("TcpTimedWaitDelay", 10)}, nil,
 			[]string{parameters + `MaxUserPort: "70000" → "65534"`, parameters + `TcpTimedWaitDelay: "10" → "30"`}, "", "3976 → 64510, 16.6 → 2150.3"},
+		"lower than it may be": {"2003-standard", []registry.Value{dword("MaxUserPort", 20000)}, nil, []string{parameters + `MaxUserPort: "20000" → "65534"`}, "", "18976 → 64510, 79.1 → 268.8"},
+		"a wait of another type": {"2003-standard", []registry.Value{dword("MaxUserPort", 65534), registry.NewSZ("TcpTimedWaitDelay", "30")}, nil,
+			[]string{parameters + `TcpTimedWaitDelay: "REG_SZ text 30" → absent`}, "", ""},
 		"a shorter wait by name": {"2000-professional", nil, []string{"timed-wait-delay"}, []string{parameters + `TcpTimedWaitDelay: absent → "30"`}, "", "3976 → 3976, 16.6 → 132.5"},
 		"a later system":         {"2022", nil, nil, nil, "there is nothing to fix in this registry: Windows Server 2022 Datacenter goes by its dynamic port range", ""},
 		"a leftover":             {"7", []registry.Value{dword("MaxUserPort", 60000)}, nil, []string{parameters + `MaxUserPort: "60000" → absent`}, "", ""},
@@ -427,6 +431,10 @@ func TestFixDoesWhatTheArticleSays(t *testing.T) {
 				h.open(t)
 			}
 			r, _ := h.request(t)
+			if c.fix == nil { // as portroom fix does
+				f := &finding.Facts{System: finding.Windows, SettingsOnly: true, Windows: &finding.WindowsFacts{Settings: r.Settings}}
+				c.fix = f.Choose(finding.Judge(f), winreg.Remedies)
+			}
 			p, err := r.Fix(c.fix)
 			if err != nil {
 				t.Fatal(err)
@@ -434,8 +442,8 @@ func TestFixDoesWhatTheArticleSays(t *testing.T) {
 			if diff := cmp.Diff(c.want, steps(p)); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			if c.none != "" && (len(p.Notes) != 1 || !strings.HasPrefix(p.Notes[0], c.none)) {
-				t.Errorf("%q", p.Notes)
+			if none := r.Nothing(); c.none != "" && !strings.HasPrefix(none, c.none) {
+				t.Errorf("%q", none)
 			}
 			if got := gain(p); got != c.gain {
 				t.Errorf("the gain is %s, want %s", got, c.gain)

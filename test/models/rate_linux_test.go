@@ -154,7 +154,8 @@ func TestTimeWaitIsTakenOverAsTheModelSays(t *testing.T) {
 			t.Fatal(o.err)
 		}
 		res := l.model(t, &o)
-		l.judgeSimulation(t, &o, res, 0.02) // a machine without KVM is held up at any place
+		// A machine without KVM is held up at any place, which is some ticks.
+		l.judgeSimulation(t, &o, res, 0.02, 0.05)
 	}
 }
 
@@ -186,7 +187,7 @@ func (l *law) tally(o *outcome) tally {
 // judge holds a law against its closed form and against the simulation.
 func (l *law) judge(t *testing.T, o *outcome) {
 	s := l.tally(o)
-	l.judgeSimulation(t, o, l.model(t, o), 0.01)
+	l.judgeSimulation(t, o, l.model(t, o), 0.01, 0)
 	n := float64(l.ports)
 	want := model.ConstantCold(n, l.rate, l.hold)
 	if (want != model.Never) != l.fails {
@@ -206,8 +207,8 @@ func (l *law) judge(t *testing.T, o *outcome) {
 }
 
 // judgeSimulation holds the kernel against the simulation with the same arrivals, of
-// which a share may be off.
-func (l *law) judgeSimulation(t *testing.T, o *outcome, res *model.Result, off float64) {
+// which a share may be off, and the first failure as many seconds more.
+func (l *law) judgeSimulation(t *testing.T, o *outcome, res *model.Result, off, late float64) {
 	s := l.tally(o)
 	apart := 0
 	for i, sample := range res.Samples {
@@ -215,7 +216,7 @@ func (l *law) judgeSimulation(t *testing.T, o *outcome, res *model.Result, off f
 	}
 	t.Logf("kernel: first failure %.3f s, %d granted, %d refused; simulation: %.3f s, %d granted (%+.2f %%); second by second %d connects apart; stalled for %.2f s",
 		s.first, s.granted, len(o.granted)-s.granted, res.FirstFailure, res.Granted, 100*(float64(res.Granted)/float64(s.granted)-1), apart, s.stalled)
-	if (res.FirstFailure == model.Never) != (s.first == model.Never) || s.refusedAt >= 0 && math.Abs(res.FirstFailure-s.first) > off*s.first {
+	if (res.FirstFailure == model.Never) != (s.first == model.Never) || s.refusedAt >= 0 && math.Abs(res.FirstFailure-s.first) > off*s.first+late {
 		t.Errorf("the first connect failed after %g s, in the simulation after %g s", s.first, res.FirstFailure)
 	}
 	if math.Abs(float64(res.Granted-s.granted)) > off*float64(s.granted) {

@@ -88,7 +88,7 @@ func TestValuesOfARunningWindowsAreSetAndUndone(t *testing.T) {
 func TestAValueThatWasThereIsBroughtBack(t *testing.T) {
 	m := newMachine(t, "win2003")
 	m.Reg(t, "add", parametersKey, "/v", "MaxUserPort", "/t", "REG_DWORD", "/d", "20000", "/f")
-	m.want(0, "ceiling 79.1/s → 268.8/s", "fix", "--yes")
+	m.want(0, "ceiling 79.1/s → 268.8/s", "fix", "max-user-port", "--yes")
 	if got := m.value("MaxUserPort"); got != "REG_DWORD 0xfffe" {
 		t.Errorf("MaxUserPort is %q", got)
 	}

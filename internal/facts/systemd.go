@@ -1,4 +1,4 @@
-package claim
+package facts
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/portroom/portroom/internal/claim"
 	"github.com/portroom/portroom/port"
 )
 
@@ -17,16 +18,16 @@ var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/loca
 // maxUnit is far more than a unit has.
 const maxUnit = 1 << 20
 
-// Units reads the socket units under a root, "/" for this system's. A unit that
-// is hidden by a link to /dev/null claims nothing. What cannot be read is passed
-// over: a port too few is reserved then, as without portroom.
-func Units(root string) (Claims, error) {
-	var out Claims
+// Units returns the ports of the socket units under a root, "/" for this system's. A
+// unit that is hidden by a link to /dev/null claims nothing. What cannot be read is
+// passed over: a port too few is reserved then, as without portroom.
+func Units(root string) claim.Claims {
+	var out claim.Claims
 	seen := make(map[string]bool)
 	for _, dir := range unitDirs {
 		names, err := filepath.Glob(filepath.Join(root, dir, "*.socket"))
 		if err != nil {
-			return nil, err
+			continue // the root is no pattern
 		}
 		for _, path := range names {
 			name := filepath.Base(path)
@@ -39,11 +40,11 @@ func Units(root string) (Claims, error) {
 				continue
 			}
 			for _, p := range listens(text) {
-				out = append(out, Claim{Configured, port.Range{First: p, Last: p}, name})
+				out = append(out, claim.Claim{Kind: claim.Configured, Ports: port.Range{First: p, Last: p}, By: name})
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // unitText returns a unit with its drop-ins after it, in the order of their names.
