@@ -111,16 +111,16 @@ func (term *terminal) waitFor(want string) string {
 	return term.wait(func(text string) bool { return strings.Contains(text, want) })
 }
 
-// settled waits until the screen has been the same for longer than it is measured anew
-// and than rates are remembered.
-func (term *terminal) settled() string {
+// settled waits until the screen has been the same for so long.
+func (term *terminal) settled(long time.Duration) string {
+	term.Helper()
 	var last string
 	since := time.Now()
 	return term.wait(func(text string) bool {
 		if text != last {
 			last, since = text, time.Now()
 		}
-		return time.Since(since) > 7*time.Second
+		return time.Since(since) > long
 	})
 }
 
@@ -190,22 +190,24 @@ func TestTopScreens(t *testing.T) {
 			add := func(name, screen string) {
 				got.Files = append(got.Files, txtar.File{Name: name, Data: []byte(screen)})
 			}
-			add("pools", term.settled())
+			add("pools", term.settled(7*time.Second)) // rates are of the last five
 			term.keys("/", "443")
 			add("filter", term.wait(func(text string) bool { return strings.HasSuffix(text, "/443\n") && !strings.Contains(text, "5432") }))
 			term.keys("Escape") // alone: with a key after it at once it were Alt
 			term.wait(func(text string) bool { return !strings.Contains(text, "/443") })
 			term.keys("s", "s", "s", "s", "s", "s", "End")
-			add("by destination, the last chosen", term.settled())
+			add("by destination, the last chosen", term.settled(1500*time.Millisecond))
 			term.keys("Enter")
 			term.wait(func(text string) bool {
 				return !strings.Contains(text, "measuring") && strings.Contains(text, "esc back")
 			})
-			add("the pool", term.settled())
+			add("the pool", term.settled(1500*time.Millisecond))
 			term.keys("End")
-			add("the pool, its end", term.settled())
+			add("the pool, its end", term.settled(1500*time.Millisecond))
 			term.keys("?")
-			add("help", term.wait(func(text string) bool { return strings.Contains(text, "what it shows") && !strings.Contains(text, "5432") }))
+			add("help", term.wait(func(text string) bool {
+				return strings.Contains(text, "what it shows") && !strings.Contains(text, "5432")
+			}))
 			term.keys("q")
 			if text := term.waitFor("status "); text != "status 0\n" {
 				t.Errorf("after q the terminal shows\n%s", text)

@@ -23,6 +23,8 @@ func (c *column) isBar() bool { return c.cell == nil }
 const (
 	leastDestination, mostDestination = 13, 48
 	leastBar, fairBar, mostBar        = 5, 16, 100
+
+	leastHolder = 22 // so that columns do not move with each other holder
 )
 
 // columns chooses what fits. On a narrow screen it is the destination, a bar and how
@@ -39,7 +41,7 @@ func (m *Model) columns() []column {
 			longest[c] = max(longest[c], width(c.cell(&m.rows[i])))
 		}
 	}
-	src.width, ns.width, who.width = min(longest[&src], 39), min(longest[&ns], max(10, min(m.width/6, 24))), min(longest[&who], 32)
+	src.width, ns.width, who.width = min(longest[&src], 39), min(longest[&ns], max(10, min(m.width/6, 24))), max(leastHolder, min(longest[&who], 32))
 	dst.width = min(longest[&dst], leastDestination)
 	bar := column{title: "HELD", width: leastBar, order: byTightness}
 	left := column{title: "LEFT", width: 5, right: true, order: byLeft, cell: func(r *Row) string { return r.Left }, sgr: func(r *Row) string { return r.Level.sgr() }}

@@ -82,12 +82,16 @@ func (b *bench) rowP(ctx context.Context) (err error) {
 		return err
 	}
 	share := float64(after-before) / hertz / time.Since(begun).Seconds()
+	peak, err := peakKiB(pid)
+	if err != nil {
+		return err
+	}
 	left, err := pop.Count()
 	if err != nil {
 		return err
 	}
 	r := result{
-		Row: "p", Work: timeWaits(b.manyTimeWait), A: "portroom top, first screen", ASecs: first.Seconds(), ARuns: 1,
+		Row: "p", Work: timeWaits(b.manyTimeWait), A: "portroom top, first screen", ASecs: first.Seconds(), ARuns: 1, PeakKiB: peak,
 		Target: "A ≤ 2 s, then < 20 % of a core",
 		Notes:  []string{fmt.Sprintf("%.1f %% of a core in the %s after; %d TIME_WAIT were left then", 100*share, topLook, left.TimeWait)},
 	}
@@ -122,4 +126,16 @@ func ticks(pid int) (int, error) {
 	user, err := strconv.Atoi(fields[11])
 	system, err2 := strconv.Atoi(fields[12])
 	return user + system, errors.Join(err, err2)
+}
+
+// peakKiB is the most memory that a process has had.
+func peakKiB(pid int) (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), "\nVmHWM:")
+	var n int64
+	_, err = fmt.Sscan(rest, &n)
+	return n, err
 }
