@@ -12,6 +12,7 @@ import (
 
 	"github.com/portroom/portroom/forecast"
 	"github.com/portroom/portroom/pool"
+	"github.com/portroom/portroom/socket"
 )
 
 // SGR codes of the terminal's own palette, as the other commands have them.
@@ -55,8 +56,13 @@ func process(command string, pid int) string {
 }
 
 func destination(r *Row) string {
-	if k := r.Pool.Key; k.Dst.IsValid() {
+	switch k := r.Pool.Key; {
+	case k.Dst.IsValid():
 		return k.Dst.String()
+	case k.Proto == socket.TCP && k.Src.Is6(): // one pool for all destinations
+		return "tcp over IPv6"
+	case k.Proto == socket.TCP:
+		return "tcp over IPv4"
 	}
 	return r.Pool.Key.Proto.String() + " from " + r.Pool.Key.Src.String()
 }
