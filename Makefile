@@ -39,7 +39,7 @@ kernels:
 	else echo "kernels: no apt-get: the law is held against this kernel only"; fi
 
 race:
-	go test -race ./socket ./pool ./internal/survey ./internal/cli
+	go test -race -timeout 30m ./socket ./pool ./internal/survey ./internal/cli
 
 # Each fuzz target so many times; a number, because go test sometimes fails when a
 # duration runs out ("context deadline exceeded").
