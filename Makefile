@@ -38,10 +38,11 @@ kernels:
 	@if command -v apt-get >/dev/null; then test/vm/kernels.sh $(KERNELS); \
 	else echo "kernels: no apt-get: the law is held against this kernel only"; fi
 
-# Without the power cuts: they start a process for each of 1,700 cut points, which
-# takes a program with the detector in it ten minutes and shows it nothing new.
+# Of the command the scripts only: the other tests start it some thousand times, or go by
+# the clock, which a program with the detector in it is too slow for.
 race:
-	go test -race -timeout 30m -skip '^TestACut' ./socket ./pool ./trace ./internal/survey ./internal/top ./internal/cli
+	go test -race ./socket ./pool ./trace ./internal/survey ./internal/top ./internal/flight
+	go test -race -run '^TestScripts$$' ./internal/cli
 
 # Each fuzz target so many times; a number, because go test sometimes fails when a
 # duration runs out ("context deadline exceeded").
