@@ -71,19 +71,6 @@ func (r *Recorder) number(text string) (n int64, err error) {
 	return n, err
 }
 
-// Size returns the bytes that the record takes on the disk, its log included.
-func (r *Recorder) Size() (int64, error) {
-	total, err := r.logSize()
-	if err != nil {
-		return 0, err
-	}
-	i, err := os.Stat(r.path)
-	if err != nil {
-		return 0, err
-	}
-	return total + i.Size(), nil
-}
-
 func (r *Recorder) logSize() (int64, error) {
 	i, err := os.Stat(r.path + "-wal")
 	if errors.Is(err, os.ErrNotExist) {

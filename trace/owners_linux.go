@@ -100,10 +100,6 @@ func (t *Tracer) Owners() (*Owners, error) {
 	}
 }
 
-// Len returns how many connections are known of. Some are open, some have left
-// TIME_WAIT by now.
-func (o *Owners) Len() int { return len(o.byTuple) }
-
 // Of returns who opened the connection that is in TIME_WAIT between two addresses
 // of a namespace, given by its inode number. It is what survey.Options.Opened wants.
 func (o *Owners) Of(netns uint64, src, dst netip.AddrPort) (pool.Owner, bool) {
