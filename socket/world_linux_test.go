@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/portroom/portroom/host"
-	"github.com/portroom/portroom/test/load"
+	lo "github.com/portroom/portroom/internal/loopback"
 	"github.com/portroom/portroom/test/need"
 )
 
@@ -27,7 +27,7 @@ func freshNetns(t testing.TB) uint32 {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatalf("unshare: %v", err)
 	}
-	check(t, "set lo up", load.LoopbackUp())
+	check(t, "set lo up", lo.Up())
 	var st unix.Stat_t
 	check(t, "stat namespace", unix.Stat("/proc/thread-self/ns/net", &st))
 	return uint32(st.Ino)

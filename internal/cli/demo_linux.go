@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/portroom/portroom/internal/netns"
+	"github.com/portroom/portroom/internal/loopback"
 )
 
 // The namespace of the demo. Ports from demoFirst on only are to be had, so that
@@ -137,7 +137,7 @@ func (a *app) demoInside(ctx context.Context, dir string) error {
 
 // demoSetup makes the namespace's settings, its files and its server.
 func demoSetup(dir string) (net.Listener, error) {
-	if err := netns.LoopbackUp(); err != nil {
+	if err := loopback.Up(); err != nil {
 		return nil, err
 	}
 	for _, p := range [][2]string{

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/portroom/portroom/test/load"
+	"github.com/portroom/portroom/internal/loopback"
 )
 
 // A world is a network namespace of its own with sockets in it. Its functions
@@ -82,7 +82,7 @@ func (w *world) enter() error {
 		return err
 	}
 	w.id = st.Ino
-	if err := load.LoopbackUp(); err != nil {
+	if err := loopback.Up(); err != nil {
 		return err
 	}
 	for _, a := range append(addrs4[2:], addrs6[1:]...) {

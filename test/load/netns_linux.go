@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/portroom/portroom/internal/loopback"
 )
 
 const (
@@ -41,7 +43,7 @@ func NewNetns(ctx context.Context) (*Netns, error) {
 		}
 		return nil, err
 	}
-	if err := n.Do(LoopbackUp); err != nil {
+	if err := n.Do(loopback.Up); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
@@ -58,24 +60,6 @@ func ip(ctx context.Context, args ...string) error {
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
-	}
-	return nil
-}
-
-// LoopbackUp brings up lo in the namespace of the calling thread.
-func LoopbackUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("bring lo up: %w", err)
-	}
-	defer unix.Close(fd)
-	req, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	req.SetUint16(unix.IFF_UP)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req); err != nil {
-		return fmt.Errorf("bring lo up: %w", err)
 	}
 	return nil
 }

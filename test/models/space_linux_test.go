@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/portroom/portroom/test/load"
+	"github.com/portroom/portroom/internal/loopback"
 	"github.com/portroom/portroom/test/need"
 )
 
@@ -29,7 +29,7 @@ func newSpace(t testing.TB, sysctls ...string) *space {
 		runtime.LockOSThread()
 		err := unix.Unshare(unix.CLONE_NEWNET)
 		if err == nil {
-			err = load.LoopbackUp()
+			err = loopback.Up()
 		}
 		ready <- err
 		if err != nil {

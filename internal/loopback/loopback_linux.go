@@ -1,4 +1,5 @@
-package netns
+// Package loopback brings up the loopback device of a new network namespace.
+package loopback
 
 import (
 	"fmt"
@@ -6,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LoopbackUp brings up the loopback device of the calling thread's namespace: a
+// Up brings up the loopback device of the calling thread's namespace: a
 // new namespace has it down.
-func LoopbackUp() error {
+func Up() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("bring lo up: %w", err)
